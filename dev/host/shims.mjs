@@ -1,0 +1,36 @@
+// Makes workerd look like the web worker stock Pyodide expects; imported before Pyodide, because Pyodide looks at import time.
+import { env } from "cloudflare:workers";
+import interpreter from "pyodide.asm.wasm";
+import standardLibrary from "python_stdlib.bin";
+
+// Where Pyodide believes it was downloaded from. Nothing is ever fetched from there.
+export const INDEX_URL = "https://pyodide.invalid/";
+
+// Newer compatibility dates define `process`, and Pyodide would take itself for Node.
+globalThis.process = undefined;
+globalThis.location ??= new URL(INDEX_URL);
+globalThis.addEventListener ??= () => {};
+
+// Pyodide loads its own files with fetch: answer from the modules embedded in this Worker.
+const fetchOutside = globalThis.fetch;
+globalThis.fetch = (input, options) => {
+  const url = String(input?.url ?? input);
+  if (!url.startsWith(INDEX_URL)) return fetchOutside(input, options);
+  if (url.endsWith("/python_stdlib.zip")) return Promise.resolve(new Response(standardLibrary));
+  return Promise.resolve(new Response(null, { status: url.endsWith(".wasm") ? 200 : 404 }));
+};
+
+// workerd compiles WebAssembly from bytes only through the unsafe-eval binding.
+const { Module, instantiate } = WebAssembly;
+const compile = (source) => (source instanceof Module ? source : env.DEV_UNSAFE_EVAL.newWasmModule(source));
+WebAssembly.Module = new Proxy(Module, { construct: (_, [source]) => compile(source) });
+WebAssembly.compile = async (source) => compile(source);
+WebAssembly.instantiate = async (source, imports) => {
+  const module = compile(source);
+  const instance = await instantiate(module, imports);
+  return source instanceof Module ? instance : { module, instance };
+};
+WebAssembly.instantiateStreaming = async (_response, imports) => ({
+  module: interpreter,
+  instance: await instantiate(interpreter, imports),
+});

@@ -1,0 +1,54 @@
+// The entry of every npm script: sets up what the task needs, then runs it. Node built-ins only, any Node from 20 on.
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { node22, PYTHON, ROOT, setup, SetupError } from "./setup.mjs";
+
+const wrangler = () => [node22(), "node_modules/wrangler/bin/wrangler.js"];
+const python = (...args) => [PYTHON, ...args];
+
+// task: what must be installed, and the commands that follow, run one after the other. A `linked` one notices when this
+// process is killed the hard way: its IPC channel closes.
+const tasks = {
+  serve: { needs: ["node", "venv", "vendor"], linked: true, commands: (args) => [[node22(), "dev/serve.mjs", ...args]] },
+  test: { needs: ["node", "venv", "vendor", "mcp"], commands: (args) => [python("-m", "pytest", ...args)] },
+  keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
+  lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "ruff", "format", "--check", "."), python("-m", "mypy")] },
+  lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
+  deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [[...wrangler(), "deploy", ...args]] },
+  wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },
+  setup: { needs: ["node", "venv", "vendor", "mcp"], commands: () => [] },
+};
+
+// Runs a command in the foreground and passes on the signals sent to this process alone.
+function foreground([name, ...args], linked) {
+  return new Promise((resolve, reject) => {
+    const pathWithNode22 = [path.dirname(node22()), process.env.PATH].join(path.delimiter);
+    const env = fs.existsSync(node22()) ? { ...process.env, PATH: pathWithNode22 } : process.env;
+    const stdio = ["inherit", "inherit", "inherit", ...(linked ? ["ipc"] : [])];
+    const child = spawn(name, args, { cwd: ROOT, env, stdio });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+    child.on("error", reject);
+    child.on("exit", (code, signal) => resolve(code ?? (signal ? 1 : 0)));
+  });
+}
+
+async function main([name, ...args]) {
+  const task = tasks[name];
+  if (!task) throw new SetupError(`Unknown task ${name}; there are: ${Object.keys(tasks).join(", ")}`);
+  setup(...task.needs);
+  if (args[0] === "--") args.shift();
+  for (const command of task.commands(args)) {
+    const code = await foreground(command, task.linked);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
+}

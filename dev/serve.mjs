@@ -1,0 +1,120 @@
+// The local server: the Worker on workerd, its database prepared, keys minted and demo events loaded at first start.
+import fs from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { applySchema, localStore } from "./apply.mjs";
+import { loadDemo } from "./demo.mjs";
+import { config, DEFAULT_PERSIST, startWorker } from "./runtime.mjs";
+import { runSession } from "./session.mjs";
+import { ROOT } from "./setup.mjs";
+import { deleteState, devSecrets, readDevKeys, saveDevKeys } from "./state.mjs";
+import { printWelcome } from "./welcome.mjs";
+
+const USAGE = `npm run dev:api -- [options]
+  --port N            default ${config.dev.port}; 0 picks a free one
+  --persist DIR       where the state is kept; default .wrangler/state
+  --fresh             delete that state first
+  --no-demo           do not load the demo events
+  --quiet             only errors and the final "ready" line
+  --omit-secret NAME  start the Worker without this secret
+  --source DIR        another folder with an entry.py, without keys and demo: a bare Worker`;
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: String(config.dev.port) },
+      persist: { type: "string", default: DEFAULT_PERSIST },
+      fresh: { type: "boolean" },
+      "no-demo": { type: "boolean" },
+      quiet: { type: "boolean" },
+      "omit-secret": { type: "string", multiple: true, default: [] },
+      source: { type: "string" },
+      help: { type: "boolean" },
+    },
+  });
+  return { ...values, port: Number(values.port), persist: path.resolve(values.persist) };
+}
+
+async function serve(options) {
+  const say = options.quiet ? () => {} : console.log;
+  const source = path.resolve(options.source ?? path.dirname(config.main));
+  if (options.port !== 0 && !(await isFree(options.port))) {
+    throw new Error(`Port ${options.port} is taken. Stop the program that uses it, or choose another: npm run dev:api -- --port 0`);
+  }
+  if (options.fresh) deleteState(options.persist);
+  const secrets = devSecrets(options.persist);
+  const bindings = { ...secrets, ...Object.fromEntries(options["omit-secret"].map((name) => [name, undefined])) };
+
+  say("starting the Worker …");
+  const started = Date.now();
+  const worker = await startWorker({ port: options.port, persist: options.persist, source, bindings, quiet: options.quiet });
+  stopOnSignal(worker);
+
+  const booted = worker.boot();
+  const keys = options.source ? undefined : await prepareState(worker.mf, options.persist, secrets, booted);
+  await booted;
+  say(`the Worker runs (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  if (keys && !options["no-demo"]) await loadDemo({ mf: worker.mf, persist: options.persist, keys, say });
+  if (keys && !options.quiet) printWelcome(worker.port, keys);
+  console.log(`ready ${JSON.stringify({ url: worker.url, pid: process.pid })}`);
+  reloadOnChange(source, worker, say);
+}
+
+// The schema, and the keys of a new state.
+async function prepareState(mf, persist, secrets, booted) {
+  booted.catch(() => {}); // reported by the caller, who awaits it later
+  await applySchema(mf);
+  if (!readDevKeys(persist)) {
+    const code = await runSession({
+      program: "provision.py",
+      args: ["first-run"],
+      env: secrets,
+      store: await localStore(mf),
+      saveDevKeys: (keys) => saveDevKeys(persist, keys),
+    });
+    if (code !== 0) throw new Error("dev/provision.py first-run failed.");
+  }
+  return readDevKeys(persist);
+}
+
+function reloadOnChange(source, worker, say) {
+  let timer;
+  let reloading = Promise.resolve();
+  const reload = async () => {
+    say("reloading");
+    await worker.reload().then(() => say("reloaded"), (error) => console.error(error.message));
+  };
+  fs.watch(source, { recursive: true }, (_event, name) => {
+    if (!name?.endsWith(".py")) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => (reloading = reloading.then(reload)), 200);
+  });
+}
+
+function stopOnSignal(worker) {
+  let stopping;
+  const stop = () => {
+    stopping ??= worker.stop().finally(() => process.exit(0));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  if (process.connected) process.on("disconnect", stop); // the npm script that started this was killed
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const probe = net.createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+}
+
+process.chdir(ROOT);
+try {
+  const chosen = options();
+  if (chosen.help) console.log(USAGE);
+  else await serve(chosen);
+} catch (error) {
+  console.error(`error: ${error.message}`);
+  process.exit(1);
+}
