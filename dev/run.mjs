@@ -7,6 +7,10 @@ import { node22, PYTHON, ROOT, setup, SetupError } from "./setup.mjs";
 const wrangler = () => [node22(), "node_modules/wrangler/bin/wrangler.js"];
 const python = (...args) => [PYTHON, ...args];
 
+// schema.sql only creates what is missing, so every deploy may apply it; it has to come before the code that needs it.
+const remoteSchema = (args) =>
+  args.includes("--dry-run") ? [] : [[...wrangler(), "d1", "execute", "millimetric", "--remote", "--yes", "--file", "schema.sql"]];
+
 // task: what must be installed, and the commands that follow, run one after the other. A `linked` one notices when this
 // process is killed the hard way: its IPC channel closes.
 const tasks = {
@@ -15,7 +19,7 @@ const tasks = {
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "ruff", "format", "--check", "."), python("-m", "mypy")] },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
-  deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [[...wrangler(), "deploy", ...args]] },
+  deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },
   setup: { needs: ["node", "venv", "vendor", "mcp"], commands: () => [] },
 };

@@ -49,7 +49,8 @@ async function serve(options) {
   say("starting the Worker …");
   const started = Date.now();
   const worker = await startWorker({ port: options.port, persist: options.persist, source, bindings, quiet: options.quiet });
-  stopOnSignal(worker);
+  // Signals need nothing here: Miniflare stops workerd on each. A closed channel means that `npm run` was killed.
+  process.on("disconnect", () => process.exit(1));
 
   const booted = worker.boot();
   const keys = options.source ? undefined : await prepareState(worker.mf, options.persist, secrets, booted);
@@ -90,15 +91,6 @@ function reloadOnChange(source, worker, say) {
     clearTimeout(timer);
     timer = setTimeout(() => (reloading = reloading.then(reload)), 200);
   });
-}
-
-function stopOnSignal(worker) {
-  let stopping;
-  const stop = () => {
-    stopping ??= worker.stop().finally(() => process.exit(0));
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
-  if (process.connected) process.on("disconnect", stop); // the npm script that started this was killed
 }
 
 function isFree(port) {
