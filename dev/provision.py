@@ -1,0 +1,395 @@
+"""Accounts, projects and keys: what to write to D1 and KV. dev/session.mjs runs it and carries out what it asks for.
+
+`python dev/provision.py first-run`   the demo accounts of a new state folder
+`python dev/provision.py keys …`      `npm run keys -- …`: create, list, revoke, rotate
+
+It speaks JSON lines with whoever runs it (the protocol stands in dev/session.mjs); secrets come from the environment.
+A change goes to D1, the truth, and to KV, the copy keys are authenticated from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+from access.records import AccountRecord, KeyRecord, OwnedProject
+from access.token import Env, Kind, Token, digest, mint_token
+from analytics.scope import Project
+from analytics.window import format_instant
+from storage.key_store import account_name, account_to_json, key_name, key_to_json
+
+PEPPER_VERSION: Final = 1
+DAY_S: Final = 86_400
+#: An account key opens every project, so it never lives for ever (security.md §3.5).
+ACCOUNT_KEY_DAYS: Final = 90
+OVERLAPS: Final = {"0": 0, "1h": 3_600, "24h": 86_400, "72h": 259_200, "7d": 604_800}
+KEEP_EXPIRED_S: Final = 86_400
+LOCAL_ORIGINS: Final = ["http://localhost:3000", "http://localhost:5173", "http://localhost:8080"]
+
+Change = dict[str, list[dict[str, Any]]]
+
+
+class CommandError(Exception):
+    """The command cannot be carried out; the message says what would be right."""
+
+
+# --- talking to the runner -------------------------------------------------------------------------------------------
+
+
+def ask(message: dict[str, Any]) -> dict[str, Any]:
+    print(json.dumps(message), flush=True)
+    answer: dict[str, Any] = json.loads(sys.stdin.readline() or '{"error": "nobody answered"}')
+    if "error" in answer:
+        raise CommandError(answer["error"])
+    return answer
+
+
+def rows(sql: str, *parameters: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ask({"query": [{"sql": sql, "params": list(parameters)}]})["rows"][0]
+    return found
+
+
+def apply(change: Change, **more: Any) -> None:
+    ask({"apply": {**change, **more}})
+
+
+def say(text: str) -> None:
+    print(json.dumps({"print": text}), flush=True)
+
+
+# --- changes ---------------------------------------------------------------------------------------------------------
+
+
+def pepper() -> bytes:
+    text = os.environ.get(f"KEY_PEPPER_V{PEPPER_VERSION}", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise CommandError(
+            f"KEY_PEPPER_V{PEPPER_VERSION} is not set: 64 hex digits, the same that the Worker has as a secret"
+        )
+    return bytes.fromhex(text)
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+def join(*changes: Change) -> Change:
+    return {part: [one for change in changes for one in change.get(part, [])] for part in ("d1", "kv")}
+
+
+def put_account(record: AccountRecord, name: str) -> Change:
+    """A new account with its projects."""
+    at = now_ms()
+    statements = [
+        {
+            "sql": "INSERT INTO accounts (id, name, plan, created_at) VALUES (?1, ?2, ?3, ?4)",
+            "params": [record.id, name, record.plan, at],
+        }
+    ]
+    statements += [
+        {
+            "sql": "INSERT INTO projects (number, id, account_id, slug, name, allowed_origins, created_at)"
+            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "params": [
+                one.project.number, one.project.id, record.id, one.project.slug, one.project.name,
+                json.dumps(sorted(one.allowed_origins)), at,
+            ],
+        }
+        for one in record.projects
+    ]  # fmt: skip
+    return {"d1": statements, "kv": [{"key": account_name(record.id), "value": account_to_json(record)}]}
+
+
+def put_key(
+    kind: Kind, env: Env, account_id: str, project: Project | None, label: str, expires_ms: int | None
+) -> tuple[Token, str, Change]:
+    """A newly minted key: its token, which nothing keeps, its id, and the change that makes it valid."""
+    token = mint_token(kind, env, secrets.choice)
+    made = digest(token, pepper())
+    record = KeyRecord(
+        id=new_id("key"),
+        kind=kind,
+        env=env,
+        account_id=account_id,
+        project_id=project.id if project else None,
+        digest=made,
+        pepper_version=PEPPER_VERSION,
+        status="active",
+        expires_ms=expires_ms,
+        version=1,
+    )
+    statement = {
+        "sql": "INSERT INTO api_keys (id, kind, env, prefix, last4, digest, pepper_version, account_id, project, label,"
+        " expires_at, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "params": [
+            record.id, kind, env, token.prefix, token.text[-4:], made.hex(), PEPPER_VERSION, account_id,
+            project.number if project else None, label, expires_ms, now_ms(),
+        ],
+    }  # fmt: skip
+    return token, record.id, {"d1": [statement], "kv": [kv_entry(token.prefix, record)]}
+
+
+def kv_entry(prefix: str, record: KeyRecord) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "key": key_name(record.kind, record.env, prefix),
+        "value": key_to_json(record),
+        "metadata": {"st": record.status, "ver": record.version},
+    }
+    if record.expires_ms is not None:
+        entry["expiration"] = max(record.expires_ms // 1000 + KEEP_EXPIRED_S, now_ms() // 1000 + 120)
+    return entry
+
+
+def change_key(row: dict[str, Any], **changed: Any) -> Change:
+    """An existing key with some columns changed, in D1 and KV alike; a revoked one stays in KV as a tombstone."""
+    row = {**row, **changed, "version": row["version"] + 1}
+    record = KeyRecord(
+        id=row["id"],
+        kind=row["kind"],
+        env=row["env"],
+        account_id=row["account_id"],
+        project_id=row["project_id"],
+        digest=bytes.fromhex(row["digest"]),
+        pepper_version=row["pepper_version"],
+        status=row["status"],
+        expires_ms=row["expires_at"],
+        version=row["version"],
+    )
+    statement = {
+        "sql": "UPDATE api_keys SET status = ?2, expires_at = ?3, rotated_to = ?4, version = ?5, revoked_at = ?6"
+        " WHERE id = ?1",
+        "params": [
+            row["id"], row["status"], row["expires_at"], row["rotated_to"], row["version"], row["revoked_at"],
+        ],
+    }  # fmt: skip
+    return {"d1": [statement], "kv": [kv_entry(row["prefix"], record)]}
+
+
+# --- first run -------------------------------------------------------------------------------------------------------
+
+
+DEMO_ACCOUNTS: Final = (
+    ("Demo Business", "business", (("demo-shop", "Demo Shop"), ("demo-saas", "Demo SaaS"))),
+    ("Demo Free", "free", (("free-blog", "Free Blog"),)),
+    ("Demo Pro", "pro", (("pro-app", "Pro App"),)),
+)
+
+
+def first_run() -> None:
+    """The demo accounts: business with two projects, free, pro; every kind of key, real ones."""
+    if rows("SELECT id FROM accounts LIMIT 1"):
+        raise CommandError("this database already holds accounts")
+    number, changes, minted = 1, [], []
+    for name, plan, wanted in DEMO_ACCOUNTS:
+        projects = [
+            Project(number + place, new_id("prj"), slug, title) for place, (slug, title) in enumerate(wanted)
+        ]
+        number += len(projects)
+        owned = tuple(OwnedProject(project, frozenset(LOCAL_ORIGINS)) for project in projects)
+        account = AccountRecord(new_id("acc"), plan, "active", owned)
+        changes.append(put_account(account, name))
+        keys, change = demo_keys(account, projects)
+        changes.append(change)
+        minted.append(keys)
+    business, *others = minted
+    apply(join(*changes), dev_keys={**business, "others": others})
+
+
+def demo_keys(account: AccountRecord, projects: list[Project]) -> tuple[dict[str, Any], Change]:
+    token, _id, change = put_key("ak", "live", account.id, None, "demo", None)
+    described: list[dict[str, str]] = []
+    for project in projects:
+        entry = {"id": project.id, "slug": project.slug, "name": project.name}
+        for kind in ("pk", "sk", "rk"):
+            key, _key_id, more = put_key(kind, "live", account.id, project, "demo", None)  # type: ignore[arg-type]
+            entry[kind] = key.text
+            change = join(change, more)
+        described.append(entry)
+    return {"account": {"id": account.id, "plan": account.plan, "ak": token.text}, "projects": described}, change
+
+
+# --- npm run keys ----------------------------------------------------------------------------------------------------
+
+_KEY_COLUMNS: Final = (
+    "SELECT k.*, p.id AS project_id, p.slug AS project_slug FROM api_keys AS k"
+    " LEFT JOIN projects AS p ON p.number = k.project"
+)
+
+
+def keys(arguments: list[str]) -> None:
+    options = parser().parse_args(arguments)
+    output = {"create": create, "list": list_keys, "revoke": revoke, "rotate": rotate}[options.command](options)
+    say(json.dumps(output, indent=2) if options.json else readable(output))
+
+
+def create(options: argparse.Namespace) -> dict[str, Any]:
+    account, project = place_of(options)
+    days = options.expires_days or (ACCOUNT_KEY_DAYS if options.kind == "ak" else None)
+    expires_ms = now_ms() + days * DAY_S * 1000 if days else None
+    token, key_id, change = put_key(options.kind, options.env, account, project, options.label, expires_ms)
+    apply(change)
+    return {"id": key_id, "key": token.text, "prefix": token.prefix, "expires_at": shown(expires_ms)}
+
+
+def place_of(options: argparse.Namespace) -> tuple[str, Project | None]:
+    """The account, and for all but account keys the project, that a new key belongs to."""
+    if options.kind == "ak":
+        return account_of(options.account), None
+    if not options.project:
+        raise CommandError(f"a {options.kind} key belongs to a project: --project <id or slug>, one of {slugs()}")
+    found = rows(
+        "SELECT * FROM projects WHERE status = 'active' AND (id = ?1 OR slug = ?1)"
+        " AND (?2 IS NULL OR account_id = ?2)",
+        options.project, options.account,
+    )  # fmt: skip
+    if len(found) != 1:
+        problem = "no project" if not found else "more than one project"
+        raise CommandError(f"{problem} is called {options.project!r}; --project takes one of {slugs()}")
+    row = found[0]
+    return row["account_id"], Project(row["number"], row["id"], row["slug"], row["name"])
+
+
+def account_of(account_id: str | None) -> str:
+    known = [row["id"] for row in rows("SELECT id FROM accounts ORDER BY created_at, id LIMIT 20")]
+    if account_id is None and len(known) == 1:
+        return str(known[0])
+    if account_id not in known:
+        raise CommandError(f"an ak key belongs to an account: --account <id>, one of {', '.join(known)}")
+    return str(account_id)
+
+
+def slugs() -> str:
+    found = rows("SELECT slug FROM projects WHERE status = 'active' ORDER BY slug LIMIT 20")
+    return ", ".join(row["slug"] for row in found) or "(there is none yet)"
+
+
+def list_keys(options: argparse.Namespace) -> dict[str, Any]:
+    found = rows(f"{_KEY_COLUMNS} ORDER BY k.account_id, k.project, k.kind, k.created_at LIMIT 1000")
+    return {
+        "keys": [
+            {
+                "id": row["id"],
+                "key": f"{row['kind']}_{row['env']}_{row['prefix']}_…{row['last4']}",
+                "account": row["account_id"],
+                "project": row["project_slug"],
+                "status": state_of(row),
+                "expires_at": shown(row["expires_at"]),
+                "last_used_at": shown(row["last_used_at"]),
+                "label": row["label"],
+            }
+            for row in found
+            if options.project in (None, row["project_slug"], row["project_id"])
+        ]
+    }
+
+
+def revoke(options: argparse.Namespace) -> dict[str, Any]:
+    row = found_key(options.key)
+    apply(change_key(row, status="revoked", revoked_at=now_ms()))
+    return {"id": row["id"], "status": "revoked"}
+
+
+def rotate(options: argparse.Namespace) -> dict[str, Any]:
+    """A new key with the same grants; the old one works on for the overlap, so that nobody is cut off."""
+    row = found_key(options.key)
+    if state_of(row) != "active":
+        raise CommandError(f"{row['id']} is {state_of(row)}; create a new key instead")
+    project = None
+    if row["project"] is not None:
+        one = rows("SELECT * FROM projects WHERE number = ?1", row["project"])[0]
+        project = Project(one["number"], one["id"], one["slug"], one["name"])
+    lifetime_ms = row["expires_at"] - row["created_at"] if row["expires_at"] else None
+    expires_ms = now_ms() + lifetime_ms if lifetime_ms else None
+    token, key_id, change = put_key(
+        row["kind"], row["env"], row["account_id"], project, row["label"], expires_ms
+    )
+    ends_ms = now_ms() + OVERLAPS[options.overlap] * 1000
+    ends_ms = min(ends_ms, row["expires_at"]) if row["expires_at"] else ends_ms
+    apply(join(change, change_key(row, expires_at=ends_ms, rotated_to=key_id)))
+    return {"id": key_id, "key": token.text, "replaces": row["id"], "old_key_expires_at": shown(ends_ms)}
+
+
+def found_key(name: str) -> dict[str, Any]:
+    """A key by its id, its prefix, or its whole text. Errors: CommandError."""
+    match = re.fullmatch(r"(?:pk|sk|rk|ak)_(?:live|test)_([0-9a-f]{8})(?:_\S*)?", name)
+    found = rows(f"{_KEY_COLUMNS} WHERE k.id = ?1 OR k.prefix = ?2", name, match[1] if match else name)
+    if not found:
+        raise CommandError("no such key; `npm run keys -- list` shows ids and prefixes")
+    return found[0]
+
+
+def state_of(row: dict[str, Any]) -> str:
+    if row["status"] == "active" and row["expires_at"] is not None and row["expires_at"] <= now_ms():
+        return "expired"
+    return str(row["status"])
+
+
+def shown(instant: int | None) -> str | None:
+    return None if instant is None else format_instant(instant)
+
+
+def readable(output: dict[str, Any]) -> str:
+    if "keys" in output:
+        lines = [
+            f"{key['id']}  {key['key']:<30}  {key['status']:<8}  {key['project'] or key['account']:<28}"
+            f"  expires {key['expires_at'] or 'never'}"
+            for key in output["keys"]
+        ]
+        return "\n".join(lines) or "no keys"
+    lines = [f"{name.replace('_', ' ')}: {value}" for name, value in output.items() if value is not None]
+    return "\n".join([*lines, "The key is shown this once; only a keyed hash of it is kept."] if "key" in output else lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    # --remote and --persist are dev/keys.mjs's own: it picks the store before this program runs.
+    root = argparse.ArgumentParser(prog="npm run keys --", description="Creates, lists, revokes and rotates API keys.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON for scripts")
+    commands = root.add_subparsers(dest="command", required=True)
+    make = commands.add_parser("create", parents=[common], help="mint a key; its secret is shown once")
+    make.add_argument("--kind", choices=["pk", "sk", "rk", "ak"], required=True)
+    make.add_argument("--project", help="id or slug (pk, sk, rk)")
+    make.add_argument("--account", help="id (ak, or where a slug is not enough)")
+    make.add_argument("--env", choices=["live", "test"], default="live")
+    make.add_argument("--label", default="", help="a note to tell keys apart by")
+    make.add_argument("--expires-days", type=int, choices=range(1, 3651), metavar="N", help="ak: 90 unless told")
+    listing = commands.add_parser("list", parents=[common], help="show all keys, without their secrets")
+    listing.add_argument("--project", help="id or slug")
+    end = commands.add_parser("revoke", parents=[common], help="end a key at once")
+    end.add_argument("key", help="id or prefix")
+    swap = commands.add_parser("rotate", parents=[common], help="replace a key; both work during the overlap")
+    swap.add_argument("key", help="id or prefix")
+    swap.add_argument("--overlap", choices=list(OVERLAPS), default="24h")
+    return root
+
+
+def main() -> int:
+    command, *arguments = sys.argv[1:] or [""]
+    try:
+        if command == "first-run":
+            first_run()
+        elif command == "keys":
+            keys(arguments)
+        else:
+            raise CommandError("usage: provision.py first-run | keys …")
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

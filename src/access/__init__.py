@@ -1,0 +1,1 @@
+"""Access: keys, scopes and plans; who may do what."""

@@ -1,0 +1,71 @@
+"""What is wrong with arguments, said so that the sender can put it right: field, value, what is allowed, nearest match."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+MAX_ECHO: Final = 80
+
+
+class InvalidArgumentsError(ValueError):
+    """Arguments that do not fit. Shape: `problems` holds one entry for each, all of them at once."""
+
+    def __init__(self, problems: list[dict[str, Any]]) -> None:
+        super().__init__("invalid arguments")
+        self.problems = problems
+
+
+def problems_of(error: ValidationError, known_fields: list[str]) -> list[dict[str, Any]]:
+    """One `{field, reason, value?, allowed?, did_you_mean?}` for each thing pydantic found.
+
+    The value is the sender's own, cut short; pydantic's texts that quote input are not used.
+    """
+    return [_problem(one, known_fields) for one in error.errors(include_url=False)]
+
+
+def _problem(found: Mapping[str, Any], known_fields: list[str]) -> dict[str, Any]:
+    kind, context = found["type"], found.get("ctx", {})
+    place = _place(found["loc"])
+    problem: dict[str, Any] = {"field": place}
+    if kind == "missing":
+        return problem | {"reason": "Required"}
+    if kind == "extra_forbidden":
+        return problem | {"reason": "unknown argument", "allowed": known_fields, **_nearest(place, known_fields)}
+    problem |= {"reason": found["msg"], **_echo(found.get("input"))}
+    if kind == "literal_error":
+        allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
+        return problem | {"reason": "is not one of the allowed values", "allowed": allowed} | _nearest(
+            found.get("input"), allowed
+        )
+    if "allowed" in context:
+        return problem | {"allowed": context["allowed"]} | _nearest(found.get("input"), context["allowed"])
+    return problem
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    """`('steps', 1, 'event')` as `steps[1].event`; names that pydantic gives to branches of a union are left out."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.isidentifier():
+            text += f".{part}" if text else part
+    return text
+
+
+def _echo(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+        return {"value": shown if len(shown) <= MAX_ECHO else shown[:MAX_ECHO] + "…"}
+    return {"value": value} if isinstance(value, (int, float)) or value is None else {}
+
+
+def _nearest(value: Any, allowed: list[str]) -> dict[str, Any]:
+    if not isinstance(value, str):
+        return {}
+    close = difflib.get_close_matches(value[:MAX_ECHO].lower(), allowed, n=1)
+    return {"did_you_mean": close[0]} if close else {}

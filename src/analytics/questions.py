@@ -1,0 +1,188 @@
+"""What can be asked: one definition of every argument, serving MCP tools and REST routes alike."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
+
+from analytics.filters import DIMENSIONS, MAX_FILTERS, Dimension, Filter
+from analytics.window import INSTANT_FORMAT, MAX_WINDOW_DAYS, MS_PER_DAY, InvalidInstantError, Window
+from analytics.window import format_instant, parse_instant
+
+MAX_ROWS: Final = 1_000
+MAX_SOURCE_ROWS: Final = 200
+MAX_GROUPINGS: Final = 3
+MAX_FUNNEL_STEPS: Final = 20
+MAX_FUNNEL_FILTERS: Final = 20
+MAX_CONVERSION_WINDOW_DAYS: Final = 366
+
+
+def _instant(value: Any) -> int:
+    if not isinstance(value, str):
+        raise PydanticCustomError("instant", "must be text; use {format}", {"format": INSTANT_FORMAT})
+    try:
+        return parse_instant(value)
+    except InvalidInstantError as error:
+        raise PydanticCustomError("instant", "{reason}", {"reason": str(error)}) from error
+
+
+def _whole_number(value: Any) -> Any:
+    """JSON Schema counts 5.0 as an integer, and so do some clients."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _listed(value: Any) -> Any:
+    """`source,medium` and `["source", "medium"]` are the same list."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",")) if value.strip() else ()
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) != len(value):
+        raise PydanticCustomError("repeated", "names a column twice")
+    return value
+
+
+Instant = Annotated[int, BeforeValidator(_instant)]
+From = Annotated[
+    Instant,
+    WithJsonSchema({"type": "string", "description": f"Start of the window, inclusive. {INSTANT_FORMAT}."}),
+]
+To = Annotated[
+    Instant,
+    WithJsonSchema({"type": "string", "description": "End of the window, exclusive. Same format as `from`."}),
+]
+WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
+Metric = Literal["count", "uniques"]
+Interval = Literal["hour", "day", "week", "month"]
+GroupBy = Annotated[
+    tuple[Dimension, ...],
+    BeforeValidator(_listed),
+    Field(max_length=MAX_GROUPINGS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "string", "enum": list(DIMENSIONS)}, "maxItems": MAX_GROUPINGS},
+                {"type": "string", "description": "The same, separated by commas: 'source,medium'."},
+            ],
+            "description": "Columns to split by.",
+        }
+    ),
+]
+
+
+class WindowQuestion(BaseModel):
+    """Anything asked of the events in one window of time."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False)
+
+    from_: From = Field(alias="from")
+    to: To
+
+    @field_validator("to")
+    @classmethod
+    def _after_from(cls, to: int, info: ValidationInfo) -> int:
+        start = info.data.get("from_")
+        if start is not None and to <= start:
+            raise PydanticCustomError(
+                "window", "must be later than `from` ({start}); `to` is exclusive", {"start": format_instant(start)}
+            )
+        if start is not None and to - start > MAX_WINDOW_DAYS * MS_PER_DAY:
+            raise PydanticCustomError(
+                "window", "must lie within {days} days of `from`", {"days": MAX_WINDOW_DAYS}
+            )
+        return to
+
+    @property
+    def window(self) -> Window:
+        return Window(self.from_, self.to)
+
+
+class EventsQuestion(WindowQuestion):
+    """Which events happened, newest first. Source: contract.md §2, GET /v1/query."""
+
+    event: str | None = Field(None, min_length=1, max_length=128, description="Only this event name.")
+    source: str | None = Field(None, max_length=256)
+    medium: str | None = Field(None, max_length=256)
+    user_id: str | None = Field(None, min_length=1, max_length=256)
+    anonymous_id: str | None = Field(None, min_length=1, max_length=128)
+    country: str | None = Field(None, max_length=8, description="ISO 3166 code, e.g. 'DE'.")
+    limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
+
+
+class StatsQuestion(WindowQuestion):
+    """How many events or visitors, split by columns and by time. Source: contract.md §2, GET /v1/stats."""
+
+    metric: Metric = Field("count", description="count = events; uniques = exact distinct visitors.")
+    event: str | None = Field(None, min_length=1, max_length=128, description="Only this event name.")
+    group_by: GroupBy = ()
+    interval: Interval | None = Field(
+        None, description="Adds `bucket`, the UTC start of each interval; weeks start on Monday."
+    )
+    limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
+
+    @field_validator("group_by")
+    @classmethod
+    def _columns_once(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        return _distinct(columns)
+
+
+class SourcesQuestion(WindowQuestion):
+    """Where the visitors come from. Source: contract.md §2, GET /v1/sources."""
+
+    breakdown: Literal["source_medium", "source"] = Field(
+        "source_medium", description="source_medium keeps paid and unpaid visits of one network apart."
+    )
+    limit: WholeNumber = Field(50, ge=1, le=MAX_SOURCE_ROWS)
+
+
+class FunnelStep(BaseModel):
+    """One step: an event name, and what must hold of the event."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    event: str = Field(min_length=1, max_length=128)
+    filters: Annotated[list[Filter], Field(max_length=MAX_FILTERS)] = Field(default_factory=list)
+
+
+def _step(value: Any) -> Any:
+    return {"event": value} if isinstance(value, str) else value
+
+
+class FunnelQuestion(WindowQuestion):
+    """How many visitors get from step to step. Source: metrics.md, Funnel."""
+
+    steps: Annotated[
+        list[Annotated[FunnelStep, BeforeValidator(_step, json_schema_input_type=str | FunnelStep)]],
+        Field(min_length=2, max_length=MAX_FUNNEL_STEPS),
+    ] = Field(description="2 to 20 steps in order: an event name, or {event, filters}.")
+    conversion_window_days: WholeNumber = Field(
+        14, ge=1, le=MAX_CONVERSION_WINDOW_DAYS, description="Every step within this many days of the first."
+    )
+    entry: Literal["any", "first"] = Field(
+        "any", description="any = the chain may start at any step-1 event; first = only at the visitor's first one."
+    )
+    order: Literal["ordered", "any"] = Field(
+        "ordered", description="any = the steps may happen in any order within the conversion window."
+    )
+    breakdown: Dimension | None = Field(None, description="Split by this column of the chain's step-1 event.")
+
+    @field_validator("steps")
+    @classmethod
+    def _filters_in_all(cls, steps: list[FunnelStep]) -> list[FunnelStep]:
+        if sum(len(step.filters) for step in steps) > MAX_FUNNEL_FILTERS:
+            raise PydanticCustomError(
+                "filters", "may carry at most {limit} filters in all", {"limit": MAX_FUNNEL_FILTERS}
+            )
+        return steps
+
+    @field_validator("order")
+    @classmethod
+    def _steps_told_apart(cls, order: str, info: ValidationInfo) -> str:
+        steps = info.data.get("steps")
+        if order == "any" and steps and len({step.model_dump_json() for step in steps}) != len(steps):
+            raise PydanticCustomError("order", "'any' needs steps that differ from each other")
+        return order

@@ -1,0 +1,110 @@
+"""The event store as the rest of the house sees it: what it answers and how it fails. Storage implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analytics.event import Event
+from analytics.questions import EventsQuestion, FunnelQuestion, SourcesQuestion, StatsQuestion
+from analytics.scope import Scope
+from analytics.window import Window
+
+Row = dict[str, Any]
+
+
+class StoreUnavailableError(Exception):
+    """The store did not answer; asking again later may succeed."""
+
+
+class QueryTooHeavyError(Exception):
+    """The question needs more work than the store allows; a narrower window may succeed."""
+
+
+class ScopeWithdrawnError(Exception):
+    """The key, its account or a project is no longer valid, though a cached record still said so.
+
+    Shape: `project_gone` is True when the key is fine and a project is not.
+    """
+
+    def __init__(self, *, project_gone: bool = False) -> None:
+        super().__init__("project withdrawn" if project_gone else "key withdrawn")
+        self.project_gone = project_gone
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an answer cost the database, as it counts it itself."""
+
+    rows_read: int = 0
+    rows_written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows that answer a question.
+
+    Shape: one dict a row, columns in the contract's order; `truncated` says that the limit cut rows off.
+    """
+
+    rows: list[Row]
+    cost: Cost = field(default_factory=Cost)
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The outcome of an append. `duplicates` are events the store already held; nothing was stored for them."""
+
+    stored: int
+    duplicates: int
+    cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True, slots=True)
+class StepCount:
+    """How far a funnel's visitors came. Units: milliseconds from the chain's start; None where there is no time."""
+
+    step: int
+    visitors: int
+    median_ms: int | None
+    mean_ms: float | None
+    project_id: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelCounts:
+    """One entry per project, group and step that any visitor reached; steps nobody reached are absent."""
+
+    steps: list[StepCount]
+    cost: Cost = field(default_factory=Cost)
+
+
+class EventStore(Protocol):
+    """Keeps events and answers questions about them, for the projects of a scope and no others.
+
+    Errors: StoreUnavailableError, QueryTooHeavyError, ScopeWithdrawnError.
+    """
+
+    async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
+        """Stores events of the scope's one project, all or none; those already stored are left as they are."""
+
+    async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
+        """Events, newest first, in the columns of contract.md's GET /v1/query."""
+
+    async def recent(self, scope: Scope, limit: int) -> Answer:
+        """The newest events, whatever their age, in the columns of `events`."""
+
+    async def stats(self, scope: Scope, question: StatsQuestion) -> Answer:
+        """Rows `bucket?, project_id?, <group columns>, value`."""
+
+    async def sources(self, scope: Scope, question: SourcesQuestion) -> Answer:
+        """Rows `project_id?, source, medium?, events, uniques, paid_share`."""
+
+    async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
+        """How many visitors reached each step. Source: metrics.md, Funnel."""
+
+    async def event_names(self, scope: Scope, window: Window) -> Answer:
+        """Rows `project_id?, event_name, count`, most frequent first."""

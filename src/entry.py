@@ -1,0 +1,80 @@
+"""The Worker: hands each request to the application. The only file that knows Workers; it converts, it does not decide."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import traceback
+from typing import Any
+
+from workers import Response as WorkerResponse
+from workers import WorkerEntrypoint
+
+from access.cache import RecordCache
+from access.gate import Gate
+from access.records import AccountRecord, KeyRecord
+from storage.d1 import D1
+from storage.event_store import SqlEventStore
+from storage.key_store import KvKeyStore
+from web.app import App
+from web.house import House
+from web.messages import Request, Response, error_response
+
+#: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
+_KEYS: RecordCache[KeyRecord] = RecordCache()
+_ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
+
+
+class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no types
+    """The Worker's entry point, made anew for each request by the runtime."""
+
+    async def fetch(self, request: Any) -> Any:
+        house = _house(self.env)
+        response = _not_configured() if house is None else await App(house).handle(_request(request))
+        return WorkerResponse(response.body or None, status=response.status, headers=response.headers)
+
+
+def _house(env: Any) -> House | None:
+    """The wired house, or None while a secret it cannot do without is missing or too short."""
+    pepper, salt = _secret(env, "KEY_PEPPER_V1"), _secret(env, "IP_HASH_SALT")
+    if pepper is None or salt is None:
+        return None
+    database = D1(env.DB)
+    keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms)
+    return House(
+        events=SqlEventStore(database),
+        gate=Gate(keys, {1: bytes.fromhex(pepper)}),
+        ip_hash_salt=salt,
+        now_ms=_now_ms,
+        log=_log,
+    )
+
+
+def _secret(env: Any, name: str) -> str | None:
+    """A secret of 32 random bytes in hex. Anything else counts as missing."""
+    value = getattr(env, name, None)
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) else None
+
+
+def _not_configured() -> Response:
+    return error_response(503, "not_configured", {"missing": "a secret; see README, Deploy"})
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _request(request: Any) -> Request:
+    async def read_body(limit: int) -> bytes | None:
+        body = bytes(await request.bytes())
+        return None if len(body) > limit else body
+
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    country = getattr(request.cf, "country", None) if request.cf else None
+    return Request(request.method.value, request.url, headers, read_body, country or "")
+
+
+def _log(event: str, error: BaseException) -> None:
+    """One line of JSON; the stack goes to the log and never to the wire."""
+    print(json.dumps({"event": event, "error": "".join(traceback.format_exception(error))}))

@@ -1,0 +1,60 @@
+"""Resources: what a client can read by URI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analytics.window import MS_PER_DAY, Window
+from mcp.tool import UNTRUSTED, Context
+
+RECENT_EVENTS: Final = 100
+SCHEMA_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource; `read` gives what its JSON text holds."""
+
+    uri: str
+    name: str
+    title: str
+    description: str
+    read: Callable[[Context], Awaitable[Any]]
+
+    def listing(self) -> dict[str, Any]:
+        return {
+            "uri": self.uri,
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "mimeType": "application/json",
+        }
+
+
+async def _recent(context: Context) -> Any:
+    return (await context.events.recent(context.scope, RECENT_EVENTS)).rows
+
+
+async def _schema(context: Context) -> Any:
+    window = Window(context.now_ms - SCHEMA_DAYS * MS_PER_DAY, context.now_ms + 1)
+    return (await context.events.event_names(context.scope, window)).rows
+
+
+PROJECT_RESOURCES: Final = (
+    Resource(
+        uri="events://recent",
+        name="recent-events",
+        title="Recent events",
+        description=f"The last {RECENT_EVENTS} events, newest first, in the columns of query_events.{UNTRUSTED}",
+        read=_recent,
+    ),
+    Resource(
+        uri="schema://events",
+        name="event-names",
+        title="Event names",
+        description=f"Every event name of the last {SCHEMA_DAYS} days with its count. Read this first.{UNTRUSTED}",
+        read=_schema,
+    ),
+)

@@ -1,0 +1,50 @@
+"""query_events: single events, newest first."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from analytics.questions import EventsQuestion
+from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, reading
+
+
+class EventRow(Output):
+    """One event in the columns of contract.md's GET /v1/query."""
+
+    timestamp: str
+    event_name: str
+    anonymous_id: str
+    user_id: str | None
+    source: str
+    medium: str
+    campaign: str | None
+    source_confidence: str
+    referrer: str | None
+    url: str | None
+    path: str | None
+    country: str
+    device_type: str
+    properties: str = Field(description="A JSON object as text.")
+
+
+class EventsOutput(RowsOutput):
+    rows: list[EventRow]
+
+
+async def _run(question: EventsQuestion, context: Context) -> Reading:
+    return reading(await context.events.events(context.scope, question), question.window)
+
+
+QUERY_EVENTS = Tool(
+    name="query_events",
+    title="List events",
+    description=(
+        "Single events of a window, newest first, with who, where from, which page and the properties. Filters match "
+        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows. Example: "
+        '{"from":"2026-05-01","to":"2026-06-01","event":"purchase","limit":20}.' + UNTRUSTED
+    ),
+    input=EventsQuestion,
+    output=EventsOutput,
+    requires="read",
+    run=_run,
+)

@@ -1,0 +1,40 @@
+"""track_event: stores one event."""
+
+from __future__ import annotations
+
+from analytics.event import TrackedEvent, enrich
+from mcp.tool import Context, Hints, Output, Reading, Tool
+
+
+class TrackOutput(Output):
+    """`duplicate` is there, and true, when this event was already stored."""
+
+    ok: bool
+    event_id: str
+    duplicate: bool = False
+
+
+async def _run(tracked: TrackedEvent, context: Context) -> Reading:
+    event = enrich(tracked, context.arrival)
+    stored = await context.events.append(context.scope, [event])
+    outcome: dict[str, object] = {"ok": True, "event_id": event.event_id}
+    if stored.duplicates:
+        outcome["duplicate"] = True
+    return Reading(outcome, outcome)
+
+
+TRACK_EVENT = Tool(
+    name="track_event",
+    title="Track an event",
+    description=(
+        "Stores one event of this project, e.g. to test an integration: "
+        '{"event":"signup","anonymous_id":"a_1","url":"https://shop.example/?utm_source=facebook&utm_medium=cpc"}. '
+        "Source, medium and campaign are worked out from url and referrer. "
+        "Send your own event_id to make a retry safe: the same one again stores nothing and answers duplicate: true."
+    ),
+    input=TrackedEvent,
+    output=TrackOutput,
+    requires="ingest",
+    run=_run,
+    hints=Hints(read_only=False, idempotent=False),
+)

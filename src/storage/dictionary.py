@@ -1,0 +1,28 @@
+"""The dictionary: texts that events repeat, kept once per project, and the hashes that stand for ids."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+#: The dictionary's kinds. Stored numbers: never renumber, only add.
+KINDS: Final[dict[str, int]] = {
+    "event_name": 1,
+    "source": 2,
+    "medium": 3,
+    "campaign": 4,
+    "country": 5,
+    "device_type": 6,
+    "browser": 7,
+    "os": 8,
+    "path": 9,
+    "rule": 10,
+}
+
+#: The column of `events` that holds the id of each kind of text.
+COLUMNS: Final[dict[str, str]] = {kind: "name" if kind == "event_name" else kind for kind in KINDS}
+
+
+def hash63(text: str) -> int:
+    """A 63-bit hash that stands for an id in keys; it crosses to SQLite inside JSON text, where it stays exact."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]) >> 1

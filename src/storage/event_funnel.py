@@ -1,0 +1,120 @@
+"""The funnel in one statement. Chains are found by carrying each visitor's latest possible start from step to step:
+the latest start that can reach a step dominates every earlier one, so no pair of events is ever joined.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from analytics.questions import FunnelQuestion
+from analytics.window import MS_PER_DAY, Window
+from storage.database import Statement
+from storage.dictionary import COLUMNS, KINDS
+from storage.sql_parts import Binder, holds, named_in_window
+
+_ONE_VISITOR = "PARTITION BY project, visitor ORDER BY ts, event, name"
+_BEFORE = f"({_ONE_VISITOR} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+_FROM_HERE_ON = "(PARTITION BY project, visitor ORDER BY ts DESC)"
+
+
+def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement:
+    """Rows `project, grp, step, visitors, median_ms, mean_ms` for the steps that anyone reached.
+
+    Parts: `matched` the events of any step; `chains` for each of them and each step it completes, from when and until
+    when; `reached` the first completion per visitor and step; `placed` the visitor's breakdown group.
+    """
+    binder = Binder()
+    span_ms = question.conversion_window_days * MS_PER_DAY
+    window = Window(question.from_, question.to + span_ms)
+    names = list(dict.fromkeys(step.event for step in question.steps))
+    days, source = named_in_window(binder, numbers, window, names)
+    end, span = binder.bind(question.to), binder.bind(span_ms)
+    matches = [_matches(binder, question, place) for place in range(len(question.steps))]
+    flags = ",\n    ".join(f"{match} AS is{place}" for place, match in enumerate(matches, start=1))
+    steps = binder.bind(json.dumps(list(range(1, len(matches) + 1))))
+    chains = _ordered(question, end, span, steps) if question.order == "ordered" else _unordered(matches, end, span, steps)
+    group = _group(binder, question)
+    return binder.statement(f"""
+WITH RECURSIVE {days},
+matched AS MATERIALIZED (
+  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name,
+    {flags}
+  {source}),
+{chains},
+reached AS (
+  SELECT project, visitor, step, began, ended - began AS took, entered FROM (
+    SELECT *, row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
+      FROM chains WHERE began IS NOT NULL)
+   WHERE nth = 1),
+placed AS (
+  SELECT project, visitor, {group} AS grp FROM (
+    SELECT *, row_number() OVER (PARTITION BY project, visitor ORDER BY step DESC) AS furthest FROM reached) AS chain
+   WHERE furthest = 1),
+ranked AS (
+  SELECT project, grp, step, took,
+         row_number() OVER (PARTITION BY project, grp, step ORDER BY took) AS place,
+         count(*) OVER (PARTITION BY project, grp, step) AS visitors
+    FROM {"reached JOIN placed USING (project, visitor)" if question.breakdown else "(SELECT *, NULL AS grp FROM reached)"})
+SELECT project, grp, step, max(visitors) AS visitors, avg(took) AS mean_ms,
+       max(CASE WHEN place = (visitors + 1) / 2 THEN took END) AS median_ms
+  FROM ranked GROUP BY project, grp, step""")
+
+
+def _matches(binder: Binder, question: FunnelQuestion, place: int) -> str:
+    step = question.steps[place]
+    conditions = [f"n.value = {binder.bind(step.event)}", *(holds(binder, one) for one in step.filters)]
+    return f"({' AND '.join(conditions)})"
+
+
+def _ordered(question: FunnelQuestion, end: str, span: str, steps: str) -> str:
+    """`began{k}`: the latest step-1 instant from which an event completes step k; carried forward by a running max."""
+    count = len(question.steps)
+    entry = f"is1 AND ts < {end}"
+    if question.entry == "first":
+        entry += f" AND row_number() OVER (PARTITION BY project, visitor, is1 AND ts < {end} ORDER BY ts, event, name) = 1"
+    carried = [f"carried1 AS (SELECT *, CASE WHEN {entry} THEN ts END AS began1 FROM matched)"]
+    carried += [
+        f"""carried{k} AS (SELECT *, CASE WHEN is{k} AND ts - before{k} <= {span} THEN before{k} END AS began{k}
+    FROM (SELECT *, max(began{k - 1}) OVER {_BEFORE} AS before{k} FROM carried{k - 1}))"""
+        for k in range(2, count + 1)
+    ]
+    began = " ".join(f"WHEN {k} THEN began{k}" for k in range(1, count + 1))
+    return ",\n".join(carried) + f""",
+chains AS (
+  SELECT project, visitor, step, began, ended, began AS entered FROM (
+    SELECT project, visitor, k.value AS step, ts AS ended, CASE k.value {began} END AS began
+      FROM carried{count} CROSS JOIN json_each({steps}) AS k))"""
+
+
+def _unordered(matches: Sequence[str], end: str, span: str, steps: str) -> str:
+    """`next{k}`: the first step-k instant at or after an event; a chain of k steps ends at the latest of next1…next{k}."""
+    count = len(matches)
+    nexts = ", ".join(f"min(CASE WHEN is{k} THEN ts END) OVER {_FROM_HERE_ON} AS next{k}" for k in range(1, count + 1))
+    ends = " ".join(
+        f"WHEN {k} THEN CASE WHEN {' OR '.join(f'is{j}' for j in range(1, k + 1))} THEN "
+        + ("next1" if k == 1 else f"max({', '.join(f'next{j}' for j in range(1, k + 1))})")
+        + " END"
+        for k in range(1, count + 1)
+    )
+    return f"""chains AS (
+  SELECT project, visitor, step, CASE WHEN ended - ts <= {span} THEN ts END AS began, ended, next1 AS entered FROM (
+    SELECT project, visitor, ts, next1, k.value AS step, CASE k.value {ends} END AS ended
+      FROM (SELECT *, {nexts} FROM matched) CROSS JOIN json_each({steps}) AS k
+     WHERE ts < {end}))"""
+
+
+def _group(binder: Binder, question: FunnelQuestion) -> str:
+    """The breakdown value of the step-1 event a visitor's furthest chain starts with, sought in the events' key."""
+    if question.breakdown is None:
+        return "NULL"
+    column = COLUMNS[question.breakdown]
+    first = question.steps[0]
+    filters = "".join(f" AND {holds(binder, one)}" for one in first.filters)
+    return f"""(SELECT text.value FROM events AS e LEFT JOIN dictionary AS text ON text.id = e.{column}
+     WHERE e.project = chain.project AND e.day = chain.entered / {MS_PER_DAY} AND e.visitor = chain.visitor
+       AND e.ts = chain.entered
+       AND e.name = (SELECT id FROM dictionary AS n
+                      WHERE n.project = e.project AND n.kind = {KINDS["event_name"]} AND n.value = {binder.bind(first.event)})
+       {filters}
+     ORDER BY e.event DESC LIMIT 1)"""

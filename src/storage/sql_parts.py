@@ -1,0 +1,103 @@
+"""Fixed pieces of SQL that questions share, and the numbering of their parameters. User text only ever gets bound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from analytics.filters import Filter
+from analytics.window import Window
+from storage.database import Parameter, Statement
+from storage.dictionary import COLUMNS, KINDS
+
+
+class Binder:
+    """Hands out `?1 ?2 …` in the order values are bound."""
+
+    def __init__(self) -> None:
+        self._values: list[Parameter] = []
+
+    def bind(self, value: Parameter) -> str:
+        self._values.append(value)
+        return f"?{len(self._values)}"
+
+    def statement(self, sql: str) -> Statement:
+        return Statement(sql, tuple(self._values))
+
+
+#: Every UTC day of a window, so that a name can be sought inside each day of the events' key.
+DAYS: Final = (
+    "days (day) AS (SELECT CAST({first} AS INTEGER) UNION ALL SELECT day + 1 FROM days WHERE day < {last})"
+)
+
+
+def in_window(binder: Binder, numbers: Sequence[int], window: Window) -> str:
+    """FROM and WHERE: every event `e` of the projects `p` in the window, read along the key."""
+    projects = binder.bind(json.dumps(list(numbers)))
+    return f"""FROM json_each({projects}) AS p CROSS JOIN events AS e
+  WHERE e.project = p.value AND {_between(binder, window)}"""
+
+
+def named_in_window(binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]) -> tuple[str, str]:
+    """WITH clause, FROM and WHERE: the events `e` of the names `n`, each day's sought in the key; the rest is not read."""
+    days = DAYS.format(first=binder.bind(window.first_day), last=binder.bind(window.last_day))
+    projects, wanted = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(names)))
+    source = f"""FROM json_each({projects}) AS p
+  CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e
+  WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
+    AND e.project = p.value AND e.day = days.day AND e.name = n.id
+    AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""
+    return days, source
+
+
+def _between(binder: Binder, window: Window) -> str:
+    return (
+        f"e.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}"
+        f" AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"
+    )
+
+
+def holds(binder: Binder, condition: Filter) -> str:
+    """A filter as a condition on the event `e`."""
+    if condition.op in ("neq", "not_in"):
+        positive = condition.model_copy(update={"op": "eq" if condition.op == "neq" else "in"})
+        return f"NOT {holds(binder, positive)}"
+    if condition.op == "exists":
+        found = _property_holds(binder, condition, "one.type <> 'null'") if condition.property_key else (
+            _text_holds(condition, "text.value <> ''")
+        )
+        return found if condition.value else f"NOT {found}"
+    if condition.property_key is not None:
+        return _property_holds(binder, condition, _compared(binder, condition, "one.value", "one.type"))
+    return _text_holds(condition, _compared(binder, condition, "text.value", "'text'"))
+
+
+def _text_holds(condition: Filter, comparison: str) -> str:
+    return (
+        f"EXISTS (SELECT 1 FROM dictionary AS text WHERE text.id = e.{COLUMNS[condition.field]} AND {comparison})"
+    )
+
+
+def _property_holds(binder: Binder, condition: Filter, comparison: str) -> str:
+    """The key is compared as text, never used as a JSON path: `$`, `a.b` and `[0]` are ordinary keys."""
+    key = binder.bind(condition.property_key)
+    return f"EXISTS (SELECT 1 FROM json_each(e.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
+
+
+_ORDER_SIGN: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_TYPES: Final[dict[type, str]] = {bool: "'true', 'false'", int: "'integer', 'real'", float: "'integer', 'real'"}
+
+
+def _compared(binder: Binder, condition: Filter, value: str, kind: str) -> str:
+    if condition.op == "in":
+        wanted = binder.bind(json.dumps(condition.value))
+        return f"""EXISTS (SELECT 1 FROM json_each({wanted}) AS want WHERE want.value = {value}
+          AND (want.type IN ('true', 'false')) = ({kind} IN ('true', 'false')))"""
+    wanted = binder.bind(condition.value)  # type: ignore[arg-type]  # a list only with `in`
+    if condition.op == "contains":
+        return f"{kind} = 'text' AND instr({value}, {wanted}) > 0"
+    if condition.op == "starts_with":
+        return f"{kind} = 'text' AND substr({value}, 1, length({wanted})) = {wanted}"
+    types = _TYPES.get(type(condition.value), "'text'")
+    return f"{kind} IN ({types}) AND {value} {_ORDER_SIGN[condition.op]} {wanted}"

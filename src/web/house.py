@@ -1,0 +1,45 @@
+"""What every route works with: the wired parts of the house and what one request needs of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from access.gate import Gate, Principal
+from analytics.event import Arrival, Origin
+from analytics.store import EventStore
+from web.messages import Request
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The parts `entry` wires together. `log` takes what happened and the exception behind it."""
+
+    events: EventStore
+    gate: Gate
+    ip_hash_salt: str
+    now_ms: Callable[[], int]
+    log: Callable[[str, BaseException], None]
+
+    def arrival(self, request: Request, principal: Principal, origin: Origin) -> Arrival:
+        """What the server knows of the request that brings an event of the principal's one project."""
+        (project,) = principal.projects
+        return Arrival(
+            received_ms=self.now_ms(),
+            project_id=project.id,
+            origin=origin,
+            ip_hash_salt=self.ip_hash_salt,
+            new_event_id=new_event_id,
+            ip=request.client_ip,
+            country=request.country,
+            user_agent=request.headers.get("user-agent", ""),
+        )
+
+
+def new_event_id() -> str:
+    return f"evt_{secrets.token_hex(12)}"
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(8)}"

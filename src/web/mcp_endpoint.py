@@ -1,0 +1,72 @@
+"""`POST /mcp` over HTTP: who may pass, in the order that costs least; then the protocol takes over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from access.gate import Principal, Refusal, claimed_kind
+from mcp.resources import PROJECT_RESOURCES
+from mcp.server import McpServer
+from mcp.tool import Context
+from mcp.tools import PROJECT_TOOLS
+from web.bodies import MCP_BODY_BYTES, read_bytes, require_media_type
+from web.house import House, new_request_id
+from web.messages import Request, Response, json_response
+from web.origins import cors, may_call_mcp, preflight
+
+_PROJECT_SERVER: Final = McpServer(PROJECT_TOOLS, PROJECT_RESOURCES)
+_ANY_JSON: Final = frozenset({"application/json", "application/*", "*/*"})
+
+
+async def serve_project(request: Request, house: House) -> Response:
+    """`/mcp`: one project, `rk_` and `sk_` keys, plan Pro and up. Source: contract.md §1, §3."""
+    origin = request.headers.get("origin")
+    if not may_call_mcp(origin, request.host):
+        return _forbidden_origin()
+    headers = cors(origin) if origin else {}
+    if request.method == "OPTIONS":
+        return Response(204, "", dict(preflight(origin, "POST, OPTIONS")) if origin else {})
+    try:
+        return (await _serve(request, house)).with_headers(headers)
+    except Refusal as refusal:
+        refusal.headers.update(headers)
+        raise
+
+
+async def _serve(request: Request, house: House) -> Response:
+    if request.method != "POST":
+        raise Refusal(405, "method_not_allowed", {"allowed": ["POST"]}, {"allow": "POST, OPTIONS"})
+    authorization = request.headers.get("authorization")
+    if claimed_kind(authorization) not in ("rk", "sk"):
+        raise Refusal(403, "key_kind_not_allowed", {"allowed": ["rk_", "sk_"]})
+    principal = await house.gate.admit(authorization, house.now_ms())
+    if not principal.plan.project_mcp:
+        raise Refusal(402, "plan_limit", {"plan": principal.plan.name, "required": "pro"})
+    require_media_type(request, ("application/json",))
+    _require_acceptable(request)
+    body = await read_bytes(request, MCP_BODY_BYTES)
+    reply = await _PROJECT_SERVER.answer(request.headers, body, _context(request, house, principal), house.log)
+    return json_response(reply.status, reply.body) if reply.body is not None else Response(reply.status)
+
+
+def _context(request: Request, house: House, principal: Principal) -> Context:
+    return Context(
+        principal=principal,
+        scope=principal.scope(),
+        events=house.events,
+        arrival=house.arrival(request, principal, "agent"),
+        now_ms=house.now_ms(),
+        request_id=new_request_id(),
+    )
+
+
+def _require_acceptable(request: Request) -> None:
+    accepted = request.headers.get("accept")
+    if accepted and not any(part.split(";")[0].strip().lower() in _ANY_JSON for part in accepted.split(",")):
+        raise Refusal(406, "not_acceptable", {"allowed": ["application/json"]})
+
+
+def _forbidden_origin() -> Response:
+    """A JSON-RPC error without an id: nothing of the body has been read. Source: 2025-11-25, Transports, security."""
+    error = {"code": -32600, "message": "origin_not_allowed"}
+    return json_response(403, {"jsonrpc": "2.0", "error": error})

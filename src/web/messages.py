@@ -1,0 +1,67 @@
+"""Requests and responses as values, free of any platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Shape: `headers` have lower-case names; `read_body(limit)` gives the body, or None when it is longer than `limit`.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    read_body: Callable[[int], Awaitable[bytes | None]]
+    country: str = ""
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        return parse_qsl(urlsplit(self.url).query, keep_blank_values=True, errors="replace", max_num_fields=64)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def client_ip(self) -> str:
+        """The address Cloudflare saw. It is hashed, never stored or logged as it is."""
+        return self.headers.get("cf-connecting-ip", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
+        return Response(self.status, self.body, {**self.headers, **headers})
+
+
+def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer that no cache may keep: it belongs to whoever holds the key."""
+    body = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return Response(
+        status, body, {"content-type": "application/json", "cache-control": "private, no-store", **(headers or {})}
+    )
+
+
+def error_response(
+    status: int, code: str, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The one shape of an HTTP error: `{"error": <stable code>, "details": {…}}`. Source: contract.md §2."""
+    return json_response(status, {"error": code, "details": dict(details)} if details else {"error": code}, headers)
