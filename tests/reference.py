@@ -234,7 +234,7 @@ def funnel(
     order: str = "ordered",
     breakdown: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Funnel rows as metrics.md defines them; with `breakdown` each row starts with its group, so named.
+    """Funnel rows as metrics.md defines them; with `breakdown` each row starts with that column.
 
     Groups stand in the order of their step-1 visitors, most first, then by value with None first.
     """
@@ -259,7 +259,7 @@ def funnel(
         return _funnel_rows(wanted, groups.get(None, []))
     ordered_groups = sorted(groups.items(), key=lambda item: (-len(item[1]), _none_first(item[0])))
     return [
-        {"breakdown": group} | row
+        {breakdown: group} | row
         for group, visitors in ordered_groups
         for row in _funnel_rows(wanted, visitors)
     ]
