@@ -4,7 +4,7 @@ import fs from "node:fs";
 import { createRequire, enableCompileCache } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { packagesContainer, sourceContainer } from "./container.mjs";
+import { pythonImage } from "./image.mjs";
 import { ROOT } from "./setup.mjs";
 
 enableCompileCache(path.join(ROOT, "node_modules/.cache/compiled")); // wrangler is large: saves a quarter of a second
@@ -27,30 +27,39 @@ export const config = readConfig({ config: path.join(ROOT, "wrangler.toml") }, {
  */
 export async function startWorker({ port, persist, source, bindings, quiet }) {
   guardWorkerd();
-  const log = new Log(quiet ? LogLevel.ERROR : LogLevel.INFO, { prefix: "worker" });
-  const options = () => convertV4MiniflareOptions({
-    ...common(persist),
-    port,
-    host: "127.0.0.1",
-    log,
-    logRequests: !quiet,
-    unsafeTriggerHandlers: true,
-    workers: [workerOptions(source, bindings)],
-  });
-  const mf = new Miniflare(options());
+  const { bindings: declared, compatibilityFlags, ...options } = bindingsOf(config);
+  const all = { ...declared, ...bindings, DEV_MAIN_MODULE: path.basename(config.main, ".py") };
+  const image = await preparedImage();
+  const mf = new Miniflare(
+    convertV4MiniflareOptions({
+      ...common(persist),
+      port,
+      host: "127.0.0.1",
+      log: new Log(quiet ? LogLevel.ERROR : LogLevel.INFO, { prefix: "worker" }),
+      logRequests: !quiet,
+      unsafeTriggerHandlers: true,
+      workers: [
+        {
+          ...options,
+          ...host("worker.mjs", "bridge.py"),
+          name: config.name,
+          compatibilityFlags: compatibilityFlags.filter(isForHost),
+          bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+          serviceBindings: { ...options.serviceBindings, DEV_IMAGE: folder(image), DEV_SOURCE: folder(source) },
+        },
+      ],
+    }),
+  );
   const url = await mf.ready;
   return {
     mf,
     url: `http://127.0.0.1:${url.port}`,
     port: Number(url.port),
-    /** Starts Python now instead of in the first request. */
-    boot: () => boot(mf),
-    /** Takes the changed source. */
-    reload: async () => {
-      await mf.setOptions({ ...options(), port: Number(url.port) });
-      return boot(mf);
+    /** Starts Python now instead of in the first request; again, it takes the changed source. */
+    async boot() {
+      const response = await mf.dispatchFetch(BOOT_URL);
+      if (!response.ok) throw new Error(`The Python Worker did not start:\n${await response.text()}`);
     },
-    stop: () => mf.dispose(),
   };
 }
 
@@ -74,36 +83,48 @@ function bindingsOf(config) {
   return workerOptionsOf({ ...config, secrets: undefined }).workerOptions;
 }
 
-function workerOptions(source, extra) {
-  const options = bindingsOf(config);
-  const text = (name, file) => ({ type: "ESModule", path: name, contents: fs.readFileSync(file, "utf8") });
-  const bindings = { ...options.bindings, ...extra, DEV_MAIN_MODULE: path.basename(config.main, ".py") };
+// The host is JavaScript; it gives the Python code what this flag gives it in production.
+const isForHost = (flag) => flag !== "python_workers";
+
+const folder = (location) => ({ disk: { path: location, writable: false } });
+
+// The options of a Worker whose main module is one of dev/host, with Pyodide and a Python file at hand.
+function host(main, pythonFile) {
+  const module = (type, name, from) => ({ type, path: name, contents: fs.readFileSync(path.join(from, name)) });
   return {
-    ...options,
-    name: config.name,
     rootPath: HOST_DIR,
     modulesRoot: HOST_DIR,
-    // The host is JavaScript; it gives the Python code what this flag gives it in production.
-    compatibilityFlags: options.compatibilityFlags.filter((flag) => flag !== "python_workers"),
-    bindings: Object.fromEntries(Object.entries(bindings).filter(([, value]) => value !== undefined)),
     unsafeEvalBinding: "DEV_UNSAFE_EVAL",
     modules: [
-      text("worker.mjs", path.join(HOST_DIR, "worker.mjs")),
-      text("shims.mjs", path.join(HOST_DIR, "shims.mjs")),
-      text("pyodide.mjs", path.join(PYODIDE_DIR, "pyodide.mjs")),
-      text("pyodide.asm.mjs", path.join(PYODIDE_DIR, "pyodide.asm.mjs")),
-      { type: "Text", path: "bridge.py.txt", contents: fs.readFileSync(path.join(HOST_DIR, "bridge.py"), "utf8") },
-      { type: "CompiledWasm", path: "pyodide.asm.wasm", contents: fs.readFileSync(path.join(PYODIDE_DIR, "pyodide.asm.wasm")) },
-      { type: "Data", path: "python_stdlib.bin", contents: fs.readFileSync(path.join(PYODIDE_DIR, "python_stdlib.zip")) },
-      { type: "Data", path: "packages.bin", contents: packagesContainer() },
-      { type: "Data", path: "source.bin", contents: sourceContainer(source) },
-    ],
+      module("ESModule", main, HOST_DIR),
+      module("ESModule", "python.mjs", HOST_DIR),
+      module("ESModule", "shims.mjs", HOST_DIR),
+      { ...module("Text", pythonFile, HOST_DIR), path: `${pythonFile}.txt` }, // .py would have to be a Python Worker
+      module("ESModule", "pyodide.mjs", PYODIDE_DIR),
+      module("ESModule", "pyodide.asm.mjs", PYODIDE_DIR),
+      module("CompiledWasm", "pyodide.asm.wasm", PYODIDE_DIR),
+    ].map((entry) => (entry.type === "CompiledWasm" ? entry : { ...entry, contents: entry.contents.toString() })),
   };
 }
 
-async function boot(mf) {
-  const response = await mf.dispatchFetch(BOOT_URL);
-  if (!response.ok) throw new Error(`The Python Worker did not start:\n${await response.text()}`);
+function preparedImage() {
+  const inHost = (name) => path.join(HOST_DIR, name);
+  return pythonImage({
+    inputs: [path.join(ROOT, "vendor.lock"), ...["image.mjs", "compile.py", "python.mjs", "shims.mjs"].map(inHost)],
+    standardLibrary: path.join(PYODIDE_DIR, "python_stdlib.zip"),
+    packages: path.join(ROOT, "python_modules"),
+    async make(unfinished, name) {
+      const worker = { ...host("image.mjs", "compile.py"), compatibilityDate: config.compatibility_date, serviceBindings: { DEV_IMAGE: folder(unfinished) } };
+      const mf = new Miniflare(convertV4MiniflareOptions({ cf: false, log: new Log(LogLevel.ERROR), workers: [worker] }));
+      try {
+        const response = await mf.dispatchFetch(`http://localhost/${name}`);
+        if (!response.ok) throw new Error(`Could not prepare the Python image:\n${await response.text()}`);
+        return Buffer.from(await response.arrayBuffer());
+      } finally {
+        await mf.dispose();
+      }
+    },
+  });
 }
 
 // workerd outlives a Node that is killed with SIGKILL: a shell that waits for Node's end then ends workerd too.

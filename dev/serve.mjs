@@ -79,18 +79,25 @@ async function prepareState(mf, persist, secrets, booted) {
   return readDevKeys(persist);
 }
 
+// Looks twice a second: watching a folder misses files that an editor replaces.
 function reloadOnChange(source, worker, say) {
-  let timer;
-  let reloading = Promise.resolve();
-  const reload = async () => {
-    say("reloading");
-    await worker.reload().then(() => say("reloaded"), (error) => console.error(error.message));
+  let known = fingerprint(source);
+  const look = async () => {
+    const current = fingerprint(source);
+    if (current !== known) {
+      known = current;
+      say("reloading");
+      await worker.boot().then(() => say("reloaded"), (error) => console.error(error.message));
+    }
+    setTimeout(look, 500);
   };
-  fs.watch(source, { recursive: true }, (_event, name) => {
-    if (!name?.endsWith(".py")) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => (reloading = reloading.then(reload)), 200);
-  });
+  setTimeout(look, 500);
+}
+
+function fingerprint(folder) {
+  const files = fs.readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".py"));
+  const states = files.map((name) => [name, fs.statSync(path.join(folder, name), { throwIfNoEntry: false })?.mtimeMs]);
+  return JSON.stringify(states);
 }
 
 function isFree(port) {

@@ -1,13 +1,14 @@
 """Runs inside Pyodide: imports the Worker's main module and calls its Default class as the Workers runtime does."""
 
 import importlib
+import random
 import site
 import sys
 from inspect import isawaitable
-from types import SimpleNamespace
 
 
-def load_entrypoint(main_module, source_dir, packages_dir):
+def start(main_module, source_dir, packages_dir):
+    random.seed()  # the snapshot holds the state of the process that made it
     # The standard library first, then the Worker's own files, then the vendored packages.
     sys.path.append(source_dir)
     site.addsitedir(packages_dir)
@@ -25,7 +26,7 @@ def load_entrypoint(main_module, source_dir, packages_dir):
             result = await result
         return python_to_rpc(result)
 
-    return SimpleNamespace(call=call)
+    return call
 
 
-SimpleNamespace(load_entrypoint=load_entrypoint)
+start

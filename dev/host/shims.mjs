@@ -1,7 +1,6 @@
 // Makes workerd look like the web worker stock Pyodide expects; imported before Pyodide, because Pyodide looks at import time.
 import { env } from "cloudflare:workers";
 import interpreter from "pyodide.asm.wasm";
-import standardLibrary from "python_stdlib.bin";
 
 // Where Pyodide believes it was downloaded from. Nothing is ever fetched from there.
 export const INDEX_URL = "https://pyodide.invalid/";
@@ -11,13 +10,12 @@ globalThis.process = undefined;
 globalThis.location ??= new URL(INDEX_URL);
 globalThis.addEventListener ??= () => {};
 
-// Pyodide loads its own files with fetch: answer from the modules embedded in this Worker.
+// Pyodide loads its own files with fetch: the standard library comes from disk, the interpreter is embedded in this Worker.
 const fetchOutside = globalThis.fetch;
 globalThis.fetch = (input, options) => {
   const url = String(input?.url ?? input);
   if (!url.startsWith(INDEX_URL)) return fetchOutside(input, options);
-  if (url.endsWith("/python_stdlib.zip")) return Promise.resolve(new Response(standardLibrary));
-  return Promise.resolve(new Response(null, { status: url.endsWith(".wasm") ? 200 : 404 }));
+  return url.endsWith(".wasm") ? Promise.resolve(new Response()) : env.DEV_IMAGE.fetch(url);
 };
 
 // workerd compiles WebAssembly from bytes only through the unsafe-eval binding.
