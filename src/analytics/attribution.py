@@ -7,7 +7,7 @@ What the contract leaves open, and what is done here:
 - `fbclid` is *alone* (11) when there is no `utm_source`, whatever the referrer; with one, rule 12 answers.
 - Hosts are compared without port, without a final dot and, in 18 as in 20, without `www.`.
 - A host belongs to its longest listed name: mail.google.com is web mail, gemini.google.com an assistant.
-- A referrer without a readable host (`about:blank`, `http://[`) is no referrer.
+- A referrer without a readable host (`about:blank`, `http://[::1]`) is no referrer.
 - No referrer, but parameters no rule reads (`?page=2`), is `direct`: rule 20 would have no host to name.
 - Parameter names are case-insensitive; of a repeated one the first non-empty value counts; `#…` is not read.
 """
@@ -32,7 +32,7 @@ Confidence = Literal["high", "medium", "low"]
 MAX_VALUE_CHARS: Final = 128  # of a stored source, medium or campaign; the rest is cut
 _MAX_ADDRESS_CHARS: Final = 8192  # read of an address: the contract's 2048 with room, whoever calls
 _MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4, as text
-_HOST_PUNCTUATION: Final = frozenset("-._:")  # `_` occurs in real names, `:` in IPv6 addresses
+_HOST_PUNCTUATION: Final = frozenset("-._")  # `_` is no letter of a host name but occurs in real ones
 
 _READ_PARAMETERS: Final = frozenset((*CLICK_ID_SOURCES, "fbclid", "utm_source", "utm_medium", "utm_campaign"))
 
@@ -199,10 +199,12 @@ def _clean(value: str) -> str:
 
 def _host(address: str) -> str:
     try:
-        host = urlsplit(address[:_MAX_ADDRESS_CHARS].strip()).hostname or ""
+        parts = urlsplit(address[:_MAX_ADDRESS_CHARS].strip())
     except ValueError:  # unbalanced brackets, a bad IPv6 address, characters that turn into `/` or `@`
         return ""
-    host = host.rstrip(".")
+    if "[" in parts.netloc:  # Python 3.11 and 3.14 disagree on what may surround an IPv6 address
+        return ""
+    host = (parts.hostname or "").rstrip(".")
     return host if len(host) <= _MAX_HOST_CHARS and all(map(_may_be_in_host, host)) else ""
 
 

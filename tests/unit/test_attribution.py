@@ -433,7 +433,6 @@ def test_a_host_is_filed_under_the_longest_name_that_is_listed(referrer, source,
         ("https://xn--mnchen-3ya.example/", "xn--mnchen-3ya.example"),
         ("https://हिन्दी.example/", "हिन्दी.example"),
         ("https://192.0.2.7:8080/", "192.0.2.7"),
-        ("https://[2001:db8::1]:8080/", "2001:db8::1"),
         ("https://blog.example:99999/", "blog.example"),
         ("https://blog.example:port/", "blog.example"),
         ("//blog.example/", "blog.example"),
@@ -447,7 +446,9 @@ def test_any_other_host_is_a_referral_named_after_it(referrer, source):
 
 UNREADABLE = [
     None, "", " ", "about:blank", "blog.example", "not an address", "http://", "https:///path",
-    "http://[", "http://[::1", "http://[zz]/", "https://a b.example/", "https://a\\b.example/",
+    "http://[", "http://[::1",
+    "http://[zz]/", "http://[::1]:80/", "http://a[::1]b/", "http://][v1.:/",
+    "https://a b.example/", "https://a\\b.example/",
     "https://a%2fb.example/", "https://<script>.example/", "https://a\u200bb.example/",
     "https://a\ud800b.example/", "https://a\x00b.example/", "https://a\u2100b.example/",
     "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "https://./",
@@ -469,7 +470,6 @@ def test_a_referrer_without_a_readable_host_is_no_referrer(referrer):
         ("https://shop.example/", "https://www.shop.example/"),
         ("https://shop.example./", "https://shop.example/"),
         ("http://localhost:3000/", "http://localhost:8787/"),
-        ("http://[::1]/", "http://[::1]:80/"),
     ],
 )
 def test_a_step_within_one_site_is_internal(url, referrer):
