@@ -1,7 +1,7 @@
 """Accounts, projects and keys: what to write to D1 and KV. dev/session.mjs runs it and carries out what it asks for.
 
 `python dev/provision.py first-run`   the demo accounts of a new state folder
-`python dev/provision.py keys …`      `npm run keys -- …`: create, list, revoke, rotate
+`python dev/provision.py keys …`      `npm run keys -- …`: accounts, projects, and creating, listing, ending keys
 
 It speaks JSON lines with whoever runs it (the protocol stands in dev/session.mjs); secrets come from the environment.
 A change goes to D1, the truth, and to KV, the copy keys are authenticated from.
@@ -16,11 +16,14 @@ import re
 import secrets
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from access.plans import PLANS, PlanName
 from access.records import AccountRecord, KeyRecord, OwnedProject
 from access.token import Env, Kind, Token, digest, mint_token
 from analytics.scope import Project
@@ -34,6 +37,9 @@ ACCOUNT_KEY_DAYS: Final = 90
 OVERLAPS: Final = {"0": 0, "1h": 3_600, "24h": 86_400, "72h": 259_200, "7d": 604_800}
 KEEP_EXPIRED_S: Final = 86_400
 LOCAL_ORIGINS: Final = ["http://localhost:3000", "http://localhost:5173", "http://localhost:8080"]
+
+PROJECT_KINDS: Final[tuple[Kind, ...]] = ("pk", "sk", "rk")
+SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 
 Change = dict[str, list[dict[str, Any]]]
 
@@ -99,18 +105,22 @@ def put_account(record: AccountRecord, name: str) -> Change:
             "params": [record.id, name, record.plan, at],
         }
     ]
-    statements += [
-        {
-            "sql": "INSERT INTO projects (number, id, account_id, slug, name, allowed_origins, created_at)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            "params": [
-                one.project.number, one.project.id, record.id, one.project.slug, one.project.name,
-                json.dumps(sorted(one.allowed_origins)), at,
-            ],
-        }
-        for one in record.projects
-    ]  # fmt: skip
-    return {"d1": statements, "kv": [{"key": account_name(record.id), "value": account_to_json(record)}]}
+    statements += [insert_project(record.id, one) for one in record.projects]
+    return {"d1": statements, "kv": [account_entry(record)]}
+
+
+def insert_project(account_id: str, one: OwnedProject) -> dict[str, Any]:
+    project = one.project
+    origins = json.dumps(sorted(one.allowed_origins))
+    return {
+        "sql": "INSERT INTO projects (number, id, account_id, slug, name, allowed_origins, created_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "params": [project.number, project.id, account_id, project.slug, project.name, origins, now_ms()],
+    }
+
+
+def account_entry(record: AccountRecord) -> dict[str, Any]:
+    return {"key": account_name(record.id), "value": account_to_json(record)}
 
 
 def put_key(
@@ -181,7 +191,7 @@ def change_key(row: dict[str, Any], **changed: Any) -> Change:
 # --- first run -------------------------------------------------------------------------------------------------------
 
 
-DEMO_ACCOUNTS: Final = (
+DEMO_ACCOUNTS: Final[tuple[tuple[str, PlanName, tuple[tuple[str, str], ...]], ...]] = (
     ("Demo Business", "business", (("demo-shop", "Demo Shop"), ("demo-saas", "Demo SaaS"))),
     ("Demo Free", "free", (("free-blog", "Free Blog"),)),
     ("Demo Pro", "pro", (("pro-app", "Pro App"),)),
@@ -194,31 +204,44 @@ def first_run() -> None:
         raise CommandError("this database already holds accounts")
     number, changes, minted = 1, [], []
     for name, plan, wanted in DEMO_ACCOUNTS:
-        projects = [
-            Project(number + place, new_id("prj"), slug, title) for place, (slug, title) in enumerate(wanted)
-        ]
-        number += len(projects)
-        owned = tuple(OwnedProject(project, frozenset(LOCAL_ORIGINS)) for project in projects)
-        account = AccountRecord(new_id("acc"), plan, "active", owned)
-        changes.append(put_account(account, name))
-        keys, change = demo_keys(account, projects)
+        keys_of_account, change = new_account(name, plan, wanted, LOCAL_ORIGINS, number, ak_expires_ms=None)
+        number += len(wanted)
         changes.append(change)
-        minted.append(keys)
+        minted.append(keys_of_account)
     business, *others = minted
     apply(join(*changes), dev_keys={**business, "others": others})
 
 
-def demo_keys(account: AccountRecord, projects: list[Project]) -> tuple[dict[str, Any], Change]:
-    token, _id, change = put_key("ak", "live", account.id, None, "demo", None)
-    described: list[dict[str, str]] = []
+def new_account(
+    name: str,
+    plan: PlanName,
+    wanted: Sequence[tuple[str, str]],
+    origins: list[str],
+    first_number: int,
+    ak_expires_ms: int | None,
+) -> tuple[dict[str, Any], Change]:
+    """An account with projects of the given slugs and names, and every kind of key: the keys, and the change."""
+    projects = [Project(first_number + place, new_id("prj"), slug, title) for place, (slug, title) in enumerate(wanted)]
+    owned = tuple(OwnedProject(project, frozenset(origins)) for project in projects)
+    account = AccountRecord(new_id("acc"), plan, "active", owned)
+    token, _id, ak_change = put_key("ak", "live", account.id, None, "", ak_expires_ms)
+    described, changes = [], [put_account(account, name), ak_change]
     for project in projects:
-        entry = {"id": project.id, "slug": project.slug, "name": project.name}
-        for kind in ("pk", "sk", "rk"):
-            key, _key_id, more = put_key(kind, "live", account.id, project, "demo", None)  # type: ignore[arg-type]
-            entry[kind] = key.text
-            change = join(change, more)
+        entry, change = project_keys(account.id, project)
         described.append(entry)
-    return {"account": {"id": account.id, "plan": account.plan, "ak": token.text}, "projects": described}, change
+        changes.append(change)
+    return {"account": {"id": account.id, "plan": plan, "ak": token.text}, "projects": described}, join(*changes)
+
+
+def project_keys(account_id: str, project: Project) -> tuple[dict[str, str], Change]:
+    """The three keys a new project gets. Source: contract.md §1."""
+    entry = {"id": project.id, "slug": project.slug, "name": project.name}
+    changes = []
+    for kind in PROJECT_KINDS:
+        token, _id, change = put_key(kind, "live", account_id, project, "", None)
+        entry[kind] = token.text
+        changes.append(change)
+    return entry, join(*changes)
 
 
 # --- npm run keys ----------------------------------------------------------------------------------------------------
@@ -231,8 +254,85 @@ _KEY_COLUMNS: Final = (
 
 def keys(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
-    output = {"create": create, "list": list_keys, "revoke": revoke, "rotate": rotate}[options.command](options)
+    output = COMMANDS[options.command](options)
     say(json.dumps(output, indent=2) if options.json else readable(output))
+
+
+def create_account(options: argparse.Namespace) -> dict[str, Any]:
+    wanted = [(slug_of(text), text) for text in options.project]
+    if len({slug for slug, _title in wanted}) != len(wanted):
+        raise CommandError("each --project needs a name of its own")
+    expires_ms = now_ms() + ACCOUNT_KEY_DAYS * DAY_S * 1000
+    output, change = new_account(
+        options.name, options.plan, wanted, origins_of(options.origin), next_number(), expires_ms
+    )
+    apply(change)
+    return output
+
+
+def create_project(options: argparse.Namespace) -> dict[str, Any]:
+    account = stored_account(account_of(options.account))
+    project = Project(next_number(), new_id("prj"), slug_of(options.name), options.name)
+    if any(one.project.slug == project.slug for one in account.projects):
+        raise CommandError(f"the account already has a project {project.slug!r}")
+    owned = OwnedProject(project, frozenset(origins_of(options.origin)))
+    entry, change = project_keys(account.id, project)
+    extended = replace(account, projects=(*account.projects, owned))
+    apply(join({"d1": [insert_project(account.id, owned)], "kv": [account_entry(extended)]}, change))
+    return entry
+
+
+def set_plan(options: argparse.Namespace) -> dict[str, Any]:
+    account = replace(stored_account(account_of(options.account)), plan=options.plan)
+    update = {"sql": "UPDATE accounts SET plan = ?2 WHERE id = ?1", "params": [account.id, account.plan]}
+    apply({"d1": [update], "kv": [account_entry(account)]})
+    return {"account": account.id, "plan": account.plan}
+
+
+def set_origins(options: argparse.Namespace) -> dict[str, Any]:
+    account_id, project = place_of(options)
+    origins = origins_of(options.origin)
+    account = stored_account(account_id)
+    owned = tuple(
+        replace(one, allowed_origins=frozenset(origins)) if project and one.project.id == project.id else one
+        for one in account.projects
+    )
+    update = {
+        "sql": "UPDATE projects SET allowed_origins = ?2 WHERE number = ?1",
+        "params": [project.number if project else None, json.dumps(sorted(origins))],
+    }
+    apply({"d1": [update], "kv": [account_entry(replace(account, projects=owned))]})
+    return {"project": project.slug if project else None, "allowed_origins": sorted(origins)}
+
+
+def stored_account(account_id: str) -> AccountRecord:
+    (row,) = rows("SELECT id, plan, status FROM accounts WHERE id = ?1", account_id)
+    found = rows("SELECT * FROM projects WHERE account_id = ?1 AND status = 'active' ORDER BY number", account_id)
+    projects = tuple(
+        OwnedProject(
+            Project(one["number"], one["id"], one["slug"], one["name"]), frozenset(json.loads(one["allowed_origins"]))
+        )
+        for one in found
+    )
+    return AccountRecord(row["id"], row["plan"], row["status"], projects)
+
+
+def next_number() -> int:
+    return int(rows("SELECT coalesce(max(number), 0) + 1 AS number FROM projects")[0]["number"])
+
+
+def slug_of(name: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not SLUG.fullmatch(slug):
+        raise CommandError(f"{name!r} makes no slug; use 1 to 63 letters, digits and spaces")
+    return slug
+
+
+def origins_of(texts: list[str]) -> list[str]:
+    for text in texts:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d{1,5})?", text):
+            raise CommandError(f"{text!r} is not an origin; write https://shop.example, without a path")
+    return texts
 
 
 def create(options: argparse.Namespace) -> dict[str, Any]:
@@ -342,6 +442,8 @@ def shown(instant: int | None) -> str | None:
 
 
 def readable(output: dict[str, Any]) -> str:
+    if "keys" not in output and any(isinstance(value, (dict, list)) for value in output.values()):
+        return json.dumps(output, indent=2)
     if "keys" in output:
         lines = [
             f"{key['id']}  {key['key']:<30}  {key['status']:<8}  {key['project'] or key['account']:<28}"
@@ -350,12 +452,29 @@ def readable(output: dict[str, Any]) -> str:
         ]
         return "\n".join(lines) or "no keys"
     lines = [f"{name.replace('_', ' ')}: {value}" for name, value in output.items() if value is not None]
-    return "\n".join([*lines, "The key is shown this once; only a keyed hash of it is kept."] if "key" in output else lines)
+    if "key" in output:
+        lines.append("The key is shown this once; only a keyed hash of it is kept.")
+    return "\n".join(lines)
+
+
+COMMANDS: Final = {
+    "create": create,
+    "list": list_keys,
+    "revoke": revoke,
+    "rotate": rotate,
+    "create-account": create_account,
+    "create-project": create_project,
+    "set-plan": set_plan,
+    "set-origins": set_origins,
+}
 
 
 def parser() -> argparse.ArgumentParser:
     # --remote and --persist are dev/keys.mjs's own: it picks the store before this program runs.
-    root = argparse.ArgumentParser(prog="npm run keys --", description="Creates, lists, revokes and rotates API keys.")
+    root = argparse.ArgumentParser(
+        prog="npm run keys --",
+        description="Accounts, projects and their API keys. --remote: those of the deployed Worker.",
+    )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print JSON for scripts")
     commands = root.add_subparsers(dest="command", required=True)
@@ -373,6 +492,24 @@ def parser() -> argparse.ArgumentParser:
     swap = commands.add_parser("rotate", parents=[common], help="replace a key; both work during the overlap")
     swap.add_argument("key", help="id or prefix")
     swap.add_argument("--overlap", choices=list(OVERLAPS), default="24h")
+    plans = list(PLANS)
+    account = commands.add_parser("create-account", parents=[common], help="a new account with projects and all keys")
+    account.add_argument("--name", required=True)
+    account.add_argument("--plan", choices=plans, default="business")
+    account.add_argument("--project", action="append", required=True, help="name; may be repeated")
+    account.add_argument("--origin", action="append", default=[], help="https://… that browsers may send from")
+    project = commands.add_parser("create-project", parents=[common], help="a new project with its three keys")
+    project.add_argument("--name", required=True)
+    project.add_argument("--account", help="id; not needed when there is only one")
+    project.add_argument("--origin", action="append", default=[], help="https://… that browsers may send from")
+    plan = commands.add_parser("set-plan", parents=[common], help="put an account on another plan")
+    plan.add_argument("--account", help="id; not needed when there is only one")
+    plan.add_argument("--plan", choices=plans, required=True)
+    origin = commands.add_parser("set-origins", parents=[common], help="replace a project's allowed origins")
+    origin.add_argument("--project", required=True, help="id or slug")
+    origin.add_argument("--account", help="id, where a slug is not enough")
+    origin.add_argument("--origin", action="append", required=True)
+    origin.set_defaults(kind="pk")
     return root
 
 

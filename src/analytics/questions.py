@@ -185,4 +185,6 @@ class FunnelQuestion(WindowQuestion):
         steps = info.data.get("steps")
         if order == "any" and steps and len({step.model_dump_json() for step in steps}) != len(steps):
             raise PydanticCustomError("order", "'any' needs steps that differ from each other")
+        if order == "any" and info.data.get("entry") == "first":
+            raise PydanticCustomError("order", "'any' goes with entry 'any': without an order no step comes first")
         return order

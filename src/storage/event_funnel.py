@@ -22,7 +22,7 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
     """Rows `project, grp, step, visitors, median_ms, mean_ms` for the steps that anyone reached.
 
     Parts: `matched` the events of any step; `chains` for each of them and each step it completes, from when and until
-    when; `reached` the first completion per visitor and step; `placed` the visitor's breakdown group.
+    when; `reached` the first completion per visitor and step, no step left out; `placed` the visitor's breakdown group.
     """
     binder = Binder()
     span_ms = question.conversion_window_days * MS_PER_DAY
@@ -43,10 +43,13 @@ matched AS MATERIALIZED (
   {source}),
 {chains},
 reached AS (
-  SELECT project, visitor, step, began, ended - began AS took, entered FROM (
-    SELECT *, row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
-      FROM chains WHERE began IS NOT NULL)
-   WHERE nth = 1),
+  SELECT project, visitor, step, took, entered FROM (
+    SELECT *, count(*) OVER (PARTITION BY project, visitor ORDER BY step) AS steps_so_far FROM (
+      SELECT project, visitor, step, began, ended - began AS took, entered,
+             row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
+        FROM chains WHERE began IS NOT NULL)
+     WHERE nth = 1)
+   WHERE steps_so_far = step),
 placed AS (
   SELECT project, visitor, {group} AS grp FROM (
     SELECT *, row_number() OVER (PARTITION BY project, visitor ORDER BY step DESC) AS furthest FROM reached) AS chain
@@ -117,4 +120,4 @@ def _group(binder: Binder, question: FunnelQuestion) -> str:
        AND e.name = (SELECT id FROM dictionary AS n
                       WHERE n.project = e.project AND n.kind = {KINDS["event_name"]} AND n.value = {binder.bind(first.event)})
        {filters}
-     ORDER BY e.event DESC LIMIT 1)"""
+     ORDER BY e.event {"DESC" if question.order == "ordered" and question.entry == "any" else "ASC"} LIMIT 1)"""

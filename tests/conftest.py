@@ -1,0 +1,39 @@
+"""The two rings: `house` is the application in process, `worker` the same on the local runtime; `service` is either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.house import InProcess, Service
+from tests.runtime import Runtime
+
+
+@pytest.fixture
+def house() -> InProcess:
+    """A fresh house for each test; nothing is shared."""
+    return InProcess()
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    """The Worker, started once for all tests, without demo events. Tests that need their own data make an account."""
+    runtime = Runtime(tmp_path_factory.mktemp("state"), "--no-demo")
+    yield runtime
+    runtime.stop()
+
+
+@pytest.fixture(params=["in process", pytest.param("worker", marks=pytest.mark.worker)])
+def service(request: pytest.FixtureRequest) -> Service:
+    """Either ring: what a test says with it holds in both."""
+    ring: Service = request.getfixturevalue("house" if request.param == "in process" else "worker")
+    return ring
+
+
+@pytest.fixture
+def account(service: Service) -> dict[str, Any]:
+    """A new business account with one project, in the shape of dev-keys.json."""
+    keys: dict[str, Any] = service.account("business")  # type: ignore[attr-defined]
+    return keys

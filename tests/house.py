@@ -1,0 +1,172 @@
+"""The house in process: the real application over sqlite3 under D1's limits, keys minted by dev/provision.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PEPPER = "1f" * 32
+SALT = "2e" * 32
+os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
+
+from access.cache import RecordCache
+from access.gate import Gate
+from analytics.window import parse_instant
+from dev import provision
+from storage.event_store import SqlEventStore
+from storage.key_store import KvKeyStore
+from storage.sqlite import Sqlite
+from web.app import App
+from web.house import House as Wiring
+from web.messages import Request
+
+NOW = "2026-05-20T12:00:00Z"
+
+
+@dataclass
+class Answer:
+    """A response as a client sees it. `json` is None when the body is empty."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text) if self.text else None
+
+
+class Namespace:
+    """A KV namespace in memory."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.entries.get(name)
+
+
+class Service:
+    """What a conversation with the service needs, whichever ring it runs in. `url` has no trailing slash."""
+
+    url = "http://localhost:8787"
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        raise NotImplementedError
+
+    def get(self, path: str, key: str | None = None, **headers: str) -> Answer:
+        return self.request("GET", path, headers=_headers(key, headers))
+
+    def post(self, path: str, value: Any, key: str | None = None, **headers: str) -> Answer:
+        """POSTs JSON. Header names are written with underscores: `user_agent="…"`."""
+        given = {"content-type": "application/json"} | _headers(key, headers)
+        return self.request("POST", path, headers=given, body=json.dumps(value).encode())
+
+    def rpc(self, key: str, method: str, params: Any = None, path: str = "/mcp", **headers: str) -> Any:
+        """The JSON-RPC message that answers a request."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": method} | ({} if params is None else {"params": params})
+        return self.post(path, message, key, **headers).json
+
+    def call(self, key: str, tool: str, path: str = "/mcp", /, **arguments: Any) -> Any:
+        """A tool's result. `from_` stands for `from`."""
+        given = {name.removesuffix("_"): value for name, value in arguments.items()}
+        message = self.rpc(key, "tools/call", {"name": tool, "arguments": given}, path)
+        assert "result" in message, message
+        return message["result"]
+
+    def rows(self, key: str, tool: str, path: str = "/mcp", /, **arguments: Any) -> Any:
+        """What `content[0].text` of a tool's answer holds."""
+        result = self.call(key, tool, path, **arguments)
+        assert not result.get("isError"), result
+        return json.loads(result["content"][0]["text"])
+
+    def read(self, key: str, uri: str, path: str = "/mcp") -> Any:
+        """What the text of a resource holds."""
+        return json.loads(self.rpc(key, "resources/read", {"uri": uri}, path)["result"]["contents"][0]["text"])
+
+    def track(self, key: str, *events: Mapping[str, Any], **headers: str) -> None:
+        """Stores events through POST /v1/batch."""
+        answer = self.post("/v1/batch", {"events": list(events)}, key, **headers)
+        assert answer.status == 202, answer.text
+
+
+@dataclass
+class InProcess(Service):
+    """The application called as a function. `now` is its clock; `log` what it logged."""
+
+    now: str = NOW
+    db: Sqlite = field(default_factory=lambda: Sqlite(schema=(ROOT / "schema.sql").read_text()))
+    kv: Namespace = field(default_factory=Namespace)
+    log: list[tuple[str, BaseException]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.key_cache: RecordCache[Any] = RecordCache()
+        self.account_cache: RecordCache[Any] = RecordCache()
+        self.app = App(self.wiring())
+
+    def wiring(self) -> Wiring:
+        keys = KvKeyStore(self.kv, self.db, self.key_cache, self.account_cache, self._now_ms)
+        return Wiring(
+            events=SqlEventStore(self.db),
+            gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
+            ip_hash_salt=SALT,
+            now_ms=self._now_ms,
+            log=lambda event, error: self.log.append((event, error)),
+        )
+
+    def _now_ms(self) -> int:
+        return parse_instant(self.now)
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        async def read_body(limit: int) -> bytes | None:
+            return None if len(body) > limit else body
+
+        given = {"host": "localhost:8787"} | {name.lower(): value for name, value in (headers or {}).items()}
+        country = given.pop("x-test-country", "")
+        response = asyncio.run(self.app.handle(Request(method, self.url + path, given, read_body, country)))
+        return Answer(response.status, response.headers, response.body)
+
+    def account(self, plan: str = "business", *projects: str) -> dict[str, Any]:
+        """A new account in the shape of dev-keys.json; one project `Site` unless told."""
+        names = projects or ("Site",)
+        (number,) = self.db.connection.execute("SELECT coalesce(max(number), 0) + 1 FROM projects").fetchone()
+        wanted = [(provision.slug_of(name), name) for name in names]
+        keys, change = provision.new_account("Test", plan, wanted, ["https://site.example"], number, None)
+        self.apply(change)
+        return keys
+
+    def apply(self, change: provision.Change) -> None:
+        """Carries out a change of dev/provision.py, as dev/apply.mjs does."""
+        with sqlite3_transaction(self.db.connection) as connection:
+            for statement in change["d1"]:
+                connection.execute(statement["sql"], statement["params"])
+        for entry in change["kv"]:
+            self.kv.entries[entry["key"]] = entry["value"]
+
+
+class sqlite3_transaction:  # noqa: N801  reads like the function it stands for
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN")
+        return self._connection
+
+    def __exit__(self, kind: object, *_rest: object) -> None:
+        self._connection.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _headers(key: str | None, given: Mapping[str, str]) -> dict[str, str]:
+    headers = {name.replace("_", "-"): value for name, value in given.items()}
+    return headers | ({"authorization": f"Bearer {key}"} if key else {})

@@ -1,0 +1,83 @@
+"""The Worker on the local runtime: started, asked, killed and started again by tests, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.house import ROOT, Answer, Service
+
+NODE = os.environ.get("NODE", "node")
+START_SECONDS = 120
+
+
+class Runtime(Service):
+    """One local server on a state folder of its own."""
+
+    def __init__(self, persist: Path, *options: str) -> None:
+        self.persist = persist
+        self.options = options
+        self.lines: list[str] = []
+        self.client = httpx.Client(timeout=60)
+        self.start()
+
+    def start(self, port: int = 0) -> None:
+        """Starts the server and waits until it serves; the events it held are still there."""
+        command = [NODE, "dev/run.mjs", "serve", "--port", str(port), "--persist", str(self.persist), *self.options]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.wait(0.05):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the local server did not start:\n" + "\n".join(self.lines[-40:]))
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line.startswith("ready "):
+                self.url = json.loads(line.removeprefix("ready "))["url"]
+                ready.set()
+
+    def stop(self, sign: int = signal.SIGTERM) -> None:
+        """Stops the server, its whole process group, and waits until it is gone."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, sign)
+            self.process.wait(30)
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The demo keys of this state."""
+        return json.loads((self.persist / "dev-keys.json").read_text())
+
+    def account(self, plan: str = "business", *projects: str) -> dict[str, Any]:
+        """A new account in the shape of dev-keys.json; one project `Site` unless told."""
+        named = [part for name in (projects or ("Site",)) for part in ("--project", name)]
+        return self.manage(
+            "create-account", "--name", "Test", "--plan", plan, *named, "--origin", "https://site.example"
+        )
+
+    def manage(self, *arguments: str) -> Any:
+        """`npm run keys -- … --json` on this server's state."""
+        command = [NODE, "dev/run.mjs", "keys", *arguments, "--json", "--persist", str(self.persist)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        response = self.client.request(method, self.url + path, headers=dict(headers or {}), content=body)
+        return Answer(response.status_code, response.headers, response.text)
