@@ -447,7 +447,7 @@ def test_any_other_host_is_a_referral_named_after_it(referrer, source):
 UNREADABLE = [
     None, "", " ", "about:blank", "blog.example", "not an address", "http://", "https:///path",
     "http://[", "http://[::1",
-    "http://[zz]/", "http://[::1]:80/", "http://a[::1]b/", "http://][v1.:/",
+    "http://[zz]/", "http://[v1.x]/", "http://[::1]:80/", "http://a[::1]b/", "http://][v1.:/",
     "https://a b.example/", "https://a\\b.example/",
     "https://a%2fb.example/", "https://<script>.example/", "https://a\u200bb.example/",
     "https://a\ud800b.example/", "https://a\x00b.example/", "https://a\u2100b.example/",
