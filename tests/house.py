@@ -16,16 +16,16 @@ PEPPER = "1f" * 32
 SALT = "2e" * 32
 os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
 
-from access.cache import RecordCache
-from access.gate import Gate
-from analytics.window import parse_instant
-from dev import provision
-from storage.event_store import SqlEventStore
-from storage.key_store import KvKeyStore
-from storage.sqlite import Sqlite
-from web.app import App
-from web.house import House as Wiring
-from web.messages import Request
+from access.cache import RecordCache  # noqa: E402
+from access.gate import Gate  # noqa: E402
+from analytics.window import parse_instant  # noqa: E402
+from dev import provision  # noqa: E402
+from storage.event_store import SqlEventStore  # noqa: E402
+from storage.key_store import KvKeyStore  # noqa: E402
+from storage.sqlite import Sqlite  # noqa: E402
+from web.app import App  # noqa: E402
+from web.house import House as Wiring  # noqa: E402
+from web.messages import Request  # noqa: E402
 
 NOW = "2026-05-20T12:00:00Z"
 
@@ -73,7 +73,9 @@ class Service:
 
     def rpc(self, key: str, method: str, params: Any = None, path: str = "/mcp", **headers: str) -> Any:
         """The JSON-RPC message that answers a request."""
-        message = {"jsonrpc": "2.0", "id": 1, "method": method} | ({} if params is None else {"params": params})
+        message = {"jsonrpc": "2.0", "id": 1, "method": method} | (
+            {} if params is None else {"params": params}
+        )
         return self.post(path, message, key, **headers).json
 
     def call(self, key: str, tool: str, path: str = "/mcp", /, **arguments: Any) -> Any:
@@ -91,7 +93,9 @@ class Service:
 
     def read(self, key: str, uri: str, path: str = "/mcp") -> Any:
         """What the text of a resource holds."""
-        return json.loads(self.rpc(key, "resources/read", {"uri": uri}, path)["result"]["contents"][0]["text"])
+        return json.loads(
+            self.rpc(key, "resources/read", {"uri": uri}, path)["result"]["contents"][0]["text"]
+        )
 
     def track(self, key: str, *events: Mapping[str, Any], **headers: str) -> None:
         """Stores events through POST /v1/batch."""
@@ -155,7 +159,7 @@ class InProcess(Service):
             self.kv.entries[entry["key"]] = entry["value"]
 
 
-class sqlite3_transaction:  # noqa: N801  reads like the function it stands for
+class sqlite3_transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 

@@ -32,9 +32,23 @@ class Runtime(Service):
 
     def start(self, port: int = 0) -> None:
         """Starts the server and waits until it serves; the events it held are still there."""
-        command = [NODE, "dev/run.mjs", "serve", "--port", str(port), "--persist", str(self.persist), *self.options]
+        command = [
+            NODE,
+            "dev/run.mjs",
+            "serve",
+            "--port",
+            str(port),
+            "--persist",
+            str(self.persist),
+            *self.options,
+        ]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()

@@ -12,7 +12,9 @@ from tests.house import Service
 MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
 
 
-def view(visitor: str, at: str, url: str = "https://site.example/", referrer: str | None = None) -> dict[str, Any]:
+def view(
+    visitor: str, at: str, url: str = "https://site.example/", referrer: str | None = None
+) -> dict[str, Any]:
     event = {"event": "$pageview", "anonymous_id": visitor, "timestamp": f"2026-05-{at}Z", "url": url}
     return event | ({"referrer": referrer} if referrer else {})
 
@@ -41,7 +43,9 @@ def project(service: Service, account: dict[str, Any]) -> dict[str, str]:
     return keys
 
 
-def test_top_sources_tells_paid_facebook_from_social_facebook(service: Service, project: dict[str, str]) -> None:
+def test_top_sources_tells_paid_facebook_from_social_facebook(
+    service: Service, project: dict[str, str]
+) -> None:
     assert service.rows(project["rk"], "top_sources", **MAY) == [
         {"source": "direct", "medium": "direct", "events": 4, "uniques": 3, "paid_share": 0},
         {"source": "facebook", "medium": "paid", "events": 1, "uniques": 1, "paid_share": 1},
@@ -174,13 +178,21 @@ def test_a_funnel_can_be_filtered_and_split(service: Service, project: dict[str,
     assert [(row["medium"], row["step"], row["visitors"]) for row in rows] == [
         ("direct", 1, 1), ("direct", 2, 0), ("paid", 1, 1), ("paid", 2, 1), ("social", 1, 1), ("social", 2, 1),
     ]  # fmt: skip
-    euros = {"event": "purchase", "filters": [{"field": "properties.amount_cents", "op": "gte", "value": 4200}]}
-    dearer = {"event": "purchase", "filters": [{"field": "properties.amount_cents", "op": "gt", "value": 4200}]}
+    euros = {
+        "event": "purchase",
+        "filters": [{"field": "properties.amount_cents", "op": "gte", "value": 4200}],
+    }
+    dearer = {
+        "event": "purchase",
+        "filters": [{"field": "properties.amount_cents", "op": "gt", "value": 4200}],
+    }
     assert service.rows(project["rk"], "funnel", **MAY, steps=["signup", euros])[1]["visitors"] == 1
     assert service.rows(project["rk"], "funnel", **MAY, steps=["signup", dearer])[1]["visitors"] == 0
 
 
-def test_track_event_stores_one_event_and_resources_show_it(service: Service, account: dict[str, Any]) -> None:
+def test_track_event_stores_one_event_and_resources_show_it(
+    service: Service, account: dict[str, Any]
+) -> None:
     sk = account["projects"][0]["sk"]
     outcome = service.rows(sk, "track_event", event="ping", anonymous_id="me", event_id="once")
     assert outcome == {"ok": True, "event_id": "once"}

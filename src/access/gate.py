@@ -86,7 +86,11 @@ def claimed_kind(authorization: str | None) -> Kind:
 
 
 def _bearer(authorization: str | None) -> str:
-    if authorization is None or not authorization.lower().startswith("bearer") or _NO_KEY.fullmatch(authorization):
+    if (
+        authorization is None
+        or not authorization.lower().startswith("bearer")
+        or _NO_KEY.fullmatch(authorization)
+    ):
         raise _unauthorized("missing_bearer_token")
     match = _BEARER.fullmatch(authorization)
     if match is None:

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
-from pydantic import model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 #: The columns every event has that answers can be grouped and filtered by (contract.md §2, GET /v1/stats).
@@ -30,7 +39,9 @@ def _known_field(name: str) -> str:
     if name in DIMENSIONS or (name.startswith(PROPERTY_PREFIX) and len(name) > len(PROPERTY_PREFIX)):
         return name
     raise PydanticCustomError(
-        "filter_field", "must be a dimension or 'properties.<key>'", {"allowed": [*DIMENSIONS, "properties.<key>"]}
+        "filter_field",
+        "must be a dimension or 'properties.<key>'",
+        {"allowed": [*DIMENSIONS, "properties.<key>"]},
     )
 
 
@@ -58,7 +69,9 @@ class Filter(BaseModel):
     def _value_suits_operator(self) -> Filter:
         if (self.op in LISTS) != isinstance(self.value, list):
             expected = "a list" if self.op in LISTS else "one value, not a list"
-            raise PydanticCustomError("filter_value", "'{op}' takes {expected}", {"op": self.op, "expected": expected})
+            raise PydanticCustomError(
+                "filter_value", "'{op}' takes {expected}", {"op": self.op, "expected": expected}
+            )
         if self.op == "exists" and not isinstance(self.value, bool):
             raise PydanticCustomError("filter_value", "'exists' takes true or false")
         if self.op in TEXTUAL and not isinstance(self.value, str):

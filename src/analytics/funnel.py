@@ -8,7 +8,9 @@ from analytics.questions import FunnelQuestion
 from analytics.store import Row, StepCount
 
 
-def funnel_rows(question: FunnelQuestion, counts: Sequence[StepCount], project_ids: Sequence[str | None]) -> list[Row]:
+def funnel_rows(
+    question: FunnelQuestion, counts: Sequence[StepCount], project_ids: Sequence[str | None]
+) -> list[Row]:
     """One row per project, group and step, zeros included, in that order; groups by visitors of step 1, descending.
 
     Shape: `project_id?, <breakdown>?, step, event, visitors, conversion_from_previous, conversion_from_first,
@@ -23,7 +25,9 @@ def funnel_rows(question: FunnelQuestion, counts: Sequence[StepCount], project_i
     ]
 
 
-def _groups(question: FunnelQuestion, counts: Sequence[StepCount], project_id: str | None) -> list[str | None]:
+def _groups(
+    question: FunnelQuestion, counts: Sequence[StepCount], project_id: str | None
+) -> list[str | None]:
     if question.breakdown is None:
         return [None]
     entered = [count for count in counts if count.project_id == project_id and count.step == 1]
@@ -50,7 +54,9 @@ def _steps(
                 "step": number,
                 "event": step.event,
                 "visitors": visitors,
-                "conversion_from_previous": 1.0 if previous is None and visitors else _ratio(visitors, previous),
+                "conversion_from_previous": 1.0
+                if previous is None and visitors
+                else _ratio(visitors, previous),
                 "conversion_from_first": 1.0 if first is None and visitors else _ratio(visitors, first),
                 "dropped": 0 if previous is None else previous - visitors,
                 "median_seconds": _seconds(count.median_ms) if number > 1 else None,

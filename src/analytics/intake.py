@@ -56,7 +56,9 @@ def _walk(root: Any) -> None:
             continue
         elif isinstance(value, int):
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise RefusedJsonError("number_out_of_range", f"an integer beyond ±{MAX_INTEGER}; send it as text")
+                raise RefusedJsonError(
+                    "number_out_of_range", f"an integer beyond ±{MAX_INTEGER}; send it as text"
+                )
         elif isinstance(value, float):
             if not math.isfinite(value):
                 raise RefusedJsonError("number_out_of_range", "a number too large to represent")

@@ -34,12 +34,18 @@ def _problem(found: Mapping[str, Any], known_fields: list[str]) -> dict[str, Any
     if kind == "missing":
         return problem | {"reason": "Required"}
     if kind == "extra_forbidden":
-        return problem | {"reason": "unknown argument", "allowed": known_fields, **_nearest(place, known_fields)}
+        return problem | {
+            "reason": "unknown argument",
+            "allowed": known_fields,
+            **_nearest(place, known_fields),
+        }
     problem |= {"reason": found["msg"], **_echo(found.get("input"))}
     if kind == "literal_error":
         allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
-        return problem | {"reason": "is not one of the allowed values", "allowed": allowed} | _nearest(
-            found.get("input"), allowed
+        return (
+            problem
+            | {"reason": "is not one of the allowed values", "allowed": allowed}
+            | _nearest(found.get("input"), allowed)
         )
     if "allowed" in context:
         return problem | {"allowed": context["allowed"]} | _nearest(found.get("input"), context["allowed"])
@@ -59,7 +65,9 @@ def _place(location: tuple[str | int, ...]) -> str:
 
 def _echo(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
-        shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value)
+        shown = "".join(
+            character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value
+        )
         return {"value": shown if len(shown) <= MAX_ECHO else shown[:MAX_ECHO] + "…"}
     return {"value": value} if isinstance(value, (int, float)) or value is None else {}
 

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from analytics.filters import DIMENSIONS, MAX_FILTERS, Dimension, Filter
-from analytics.window import INSTANT_FORMAT, MAX_WINDOW_DAYS, MS_PER_DAY, InvalidInstantError, Window
-from analytics.window import format_instant, parse_instant
+from analytics.window import (
+    INSTANT_FORMAT,
+    MAX_WINDOW_DAYS,
+    MS_PER_DAY,
+    InvalidInstantError,
+    Window,
+    format_instant,
+    parse_instant,
+)
 
 MAX_ROWS: Final = 1_000
 MAX_SOURCE_ROWS: Final = 200
@@ -65,7 +80,11 @@ GroupBy = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "array", "items": {"type": "string", "enum": list(DIMENSIONS)}, "maxItems": MAX_GROUPINGS},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "enum": list(DIMENSIONS)},
+                    "maxItems": MAX_GROUPINGS,
+                },
                 {"type": "string", "description": "The same, separated by commas: 'source,medium'."},
             ],
             "description": "Columns to split by.",
@@ -88,7 +107,9 @@ class WindowQuestion(BaseModel):
         start = info.data.get("from_")
         if start is not None and to <= start:
             raise PydanticCustomError(
-                "window", "must be later than `from` ({start}); `to` is exclusive", {"start": format_instant(start)}
+                "window",
+                "must be later than `from` ({start}); `to` is exclusive",
+                {"start": format_instant(start)},
             )
         if start is not None and to - start > MAX_WINDOW_DAYS * MS_PER_DAY:
             raise PydanticCustomError(
@@ -163,7 +184,8 @@ class FunnelQuestion(WindowQuestion):
         14, ge=1, le=MAX_CONVERSION_WINDOW_DAYS, description="Every step within this many days of the first."
     )
     entry: Literal["any", "first"] = Field(
-        "any", description="any = the chain may start at any step-1 event; first = only at the visitor's first one."
+        "any",
+        description="any = the chain may start at any step-1 event; first = only at the visitor's first one.",
     )
     order: Literal["ordered", "any"] = Field(
         "ordered", description="any = the steps may happen in any order within the conversion window."
@@ -186,5 +208,7 @@ class FunnelQuestion(WindowQuestion):
         if order == "any" and steps and len({step.model_dump_json() for step in steps}) != len(steps):
             raise PydanticCustomError("order", "'any' needs steps that differ from each other")
         if order == "any" and info.data.get("entry") == "first":
-            raise PydanticCustomError("order", "'any' goes with entry 'any': without an order no step comes first")
+            raise PydanticCustomError(
+                "order", "'any' goes with entry 'any': without an order no step comes first"
+            )
         return order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 MS_PER_SECOND: Final = 1000
@@ -43,7 +43,9 @@ def parse_instant(text: str) -> int:
         raise InvalidInstantError(f"is not an instant; use {INSTANT_FORMAT}")
     year, month, day, hour, minute, second, fraction, _zulu, sign, zone_hour, zone_minute = match.groups()
     try:
-        moment = datetime(int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0))
+        moment = datetime(  # noqa: DTZ001  a calendar reading; the offset is applied below, in integers
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
+        )
     except ValueError as error:
         raise InvalidInstantError(f"is not a date and time that exists; use {INSTANT_FORMAT}") from error
     offset_minutes = 0
@@ -62,7 +64,7 @@ def parse_instant(text: str) -> int:
 
 def format_instant(instant_ms: int) -> str:
     """UTC ISO 8601 with milliseconds and `Z`, e.g. `2026-05-01T00:00:00.000Z`."""
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=instant_ms)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant_ms)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant_ms % 1000:03d}Z"
 
 

@@ -76,7 +76,7 @@ Inbound = Accepted | Acknowledged | Rejected | Batch
 #: Methods that only make sense with an answer: without an id they are refused, not silently dropped.
 REQUEST_METHODS: Final = frozenset(
     "initialize ping server/discover tools/list tools/call resources/list resources/read resources/templates/list "
-    "prompts/list prompts/get completion/complete subscriptions/listen".split()
+    "prompts/list prompts/get completion/complete subscriptions/listen".split()  # noqa: SIM905
 )
 #: The parameter that `Mcp-Name` repeats. Source: 2026-07-28, Transports, required headers.
 NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
@@ -93,7 +93,9 @@ def classify(headers: Mapping[str, str], body: bytes) -> Inbound:
     except MalformedJsonError:
         return Rejected(400, PARSE_ERROR, "parse_error")
     except RefusedJsonError as error:
-        return Rejected(400, INVALID_REQUEST, "invalid_request", data={"reason": error.code, "detail": str(error)})
+        return Rejected(
+            400, INVALID_REQUEST, "invalid_request", data={"reason": error.code, "detail": str(error)}
+        )
     if isinstance(message, list):
         return _batch(headers, version, message)
     return _single(headers, version, message)
@@ -146,7 +148,9 @@ def _not_json_rpc(message: Any) -> Rejected | None:
 
 def _bad_params(message: dict[str, Any]) -> Rejected:
     """A call with params of the wrong type is a request whose params are invalid; it keeps its id."""
-    return Rejected(400, INVALID_REQUEST, "invalid_request", _readable_id(message), {"detail": "params must be an object"})
+    return Rejected(
+        400, INVALID_REQUEST, "invalid_request", _readable_id(message), {"detail": "params must be an object"}
+    )
 
 
 def _notification(version: str | None, message: dict[str, Any]) -> Acknowledged | Rejected:
@@ -179,7 +183,12 @@ def _request(headers: Mapping[str, str], version: str | None, message: dict[str,
 
 
 def _modern_fault(
-    headers: Mapping[str, str], version: str | None, meta: Any, claim: Any, method: str, params: dict[str, Any]
+    headers: Mapping[str, str],
+    version: str | None,
+    meta: Any,
+    claim: Any,
+    method: str,
+    params: dict[str, Any],
 ) -> tuple[int, str] | None:
     """The first rule of 2026-07-28 that a request breaks: its code, and what would be right."""
     if claim is None and version is not None and version not in SUPPORTED_VERSIONS:

@@ -79,7 +79,9 @@ class McpServer:
         if isinstance(inbound, Acknowledged):
             return Reply(202, None)
         if isinstance(inbound, Rejected):
-            return Reply(inbound.status, _json(_error(inbound.id, inbound.code, inbound.message, inbound.data)))
+            return Reply(
+                inbound.status, _json(_error(inbound.id, inbound.code, inbound.message, inbound.data))
+            )
         if isinstance(inbound, Batch):
             return await self._answer_all(inbound, context, log)
         status, message = await self._answer_one(inbound, context, log)
@@ -96,7 +98,9 @@ class McpServer:
 
     async def _answer_one(self, request: Accepted, context: Context, log: Log) -> tuple[int, dict[str, Any]]:
         methods = self._modern if request.era == "modern" else self._legacy
-        method: Callable[[Accepted, Context, Log], Awaitable[dict[str, Any]]] | None = methods.get(request.method)
+        method: Callable[[Accepted, Context, Log], Awaitable[dict[str, Any]]] | None = methods.get(
+            request.method
+        )
         try:
             if method is None:
                 raise RpcError(METHOD_NOT_FOUND, "method_not_found")
@@ -135,7 +139,9 @@ class McpServer:
     async def _list_tools(self, request: Accepted, context: Context, _log: Log) -> dict[str, Any]:
         _single_page(request)
         scopes = context.principal.scopes
-        return {"tools": [self._listings[tool.name] for tool in self._tools.values() if tool.requires in scopes]}
+        return {
+            "tools": [self._listings[tool.name] for tool in self._tools.values() if tool.requires in scopes]
+        }
 
     async def _list_resources(self, request: Accepted, _context: Context, _log: Log) -> dict[str, Any]:
         _single_page(request)

@@ -126,7 +126,9 @@ def reading(answer: Answer, window: Window, **more: Any) -> Reading:
     return Reading(answer.rows, {**more, **envelope})
 
 
-def plain_schema(model: type[BaseModel], mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any]:
+def plain_schema(
+    model: type[BaseModel], mode: Literal["validation", "serialization"] = "validation"
+) -> dict[str, Any]:
     """A model as plain JSON Schema: no `$ref`, no generated titles; of an input, no null that only means "left out"."""
     schema = model.model_json_schema(mode=mode)
     plain: dict[str, Any] = _Plain(schema.pop("$defs", {}), nullable=mode == "serialization").of(schema)
@@ -158,7 +160,9 @@ class _Plain:
 
 
 def _noise(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (key == "default" and value in (None, "", [], {}, ()))
+    return (key == "title" and isinstance(value, str)) or (
+        key == "default" and value in (None, "", [], {}, ())
+    )
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:

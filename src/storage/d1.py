@@ -9,7 +9,13 @@ from analytics.store import QueryTooHeavyError, StoreUnavailableError
 from storage.database import Result, Statement
 
 #: Fragments of D1's own messages. Source: workers-platform.md §2.7, and Cloudflare's D1 debugging page.
-_TOO_HEAVY: Final = ("exceeded timeout", "exceeded its CPU", "exceeded its memory", "SQLITE_TOOBIG", "out of memory")
+_TOO_HEAVY: Final = (
+    "exceeded timeout",
+    "exceeded its CPU",
+    "exceeded its memory",
+    "SQLITE_TOOBIG",
+    "out of memory",
+)
 _UNAVAILABLE: Final = (
     "Network connection lost",
     "storage caused object to be reset",

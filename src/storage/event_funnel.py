@@ -33,7 +33,11 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
     matches = [_matches(binder, question, place) for place in range(len(question.steps))]
     flags = ",\n    ".join(f"{match} AS is{place}" for place, match in enumerate(matches, start=1))
     steps = binder.bind(json.dumps(list(range(1, len(matches) + 1))))
-    chains = _ordered(question, end, span, steps) if question.order == "ordered" else _unordered(matches, end, span, steps)
+    chains = (
+        _ordered(question, end, span, steps)
+        if question.order == "ordered"
+        else _unordered(matches, end, span, steps)
+    )
     group = _group(binder, question)
     return binder.statement(f"""
 WITH RECURSIVE {days},
@@ -83,17 +87,22 @@ def _ordered(question: FunnelQuestion, end: str, span: str, steps: str) -> str:
         for k in range(2, count + 1)
     ]
     began = " ".join(f"WHEN {k} THEN began{k}" for k in range(1, count + 1))
-    return ",\n".join(carried) + f""",
+    return (
+        ",\n".join(carried)
+        + f""",
 chains AS (
   SELECT project, visitor, step, began, ended, began AS entered FROM (
     SELECT project, visitor, k.value AS step, ts AS ended, CASE k.value {began} END AS began
       FROM carried{count} CROSS JOIN json_each({steps}) AS k))"""
+    )
 
 
 def _unordered(matches: Sequence[str], end: str, span: str, steps: str) -> str:
     """`next{k}`: the first step-k instant at or after an event; a chain of k steps ends at the latest of next1…next{k}."""
     count = len(matches)
-    nexts = ", ".join(f"min(CASE WHEN is{k} THEN ts END) OVER {_FROM_HERE_ON} AS next{k}" for k in range(1, count + 1))
+    nexts = ", ".join(
+        f"min(CASE WHEN is{k} THEN ts END) OVER {_FROM_HERE_ON} AS next{k}" for k in range(1, count + 1)
+    )
     ends = " ".join(
         f"WHEN {k} THEN CASE WHEN {' OR '.join(f'is{j}' for j in range(1, k + 1))} THEN "
         + ("next1" if k == 1 else f"max({', '.join(f'next{j}' for j in range(1, k + 1))})")

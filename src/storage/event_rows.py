@@ -61,7 +61,9 @@ def store_statements(key_id: str, project: int, events: Sequence[Event], claim: 
     `claim` is unique to the request, so that running the same statements again stores nothing more.
     """
     rows = [_row(event) for event in _first_of_each(events)]
-    texts = {(KINDS[kind], row[place]) for row in rows for place, kind in enumerate(_KIND_ORDER, start=_FIRST_TEXT)}
+    texts = {
+        (KINDS[kind], row[place]) for row in rows for place, kind in enumerate(_KIND_ORDER, start=_FIRST_TEXT)
+    }
     known = sorted((kind, text) for kind, text in texts if text is not None)
     statements = [Statement(_STORE_TEXTS, (key_id, project, compact_json(known)))]
     incoming = compact_json(rows)
@@ -79,7 +81,9 @@ def _first_of_each(events: Sequence[Event]) -> list[Event]:
 
 
 def _row(event: Event) -> list[Any]:
-    session = None if event.session_id == default_session_id(event.anonymous_id, event.ts_ms) else event.session_id
+    session = (
+        None if event.session_id == default_session_id(event.anonymous_id, event.ts_ms) else event.session_id
+    )
     payload = [
         event.event_id, event.anonymous_id, event.user_id, session, event.url, event.referrer,
         json.loads(event.properties), event.ip_hash, event.origin, event.received_ms,
@@ -150,5 +154,7 @@ def _within(binder: Binder, window: Window) -> str:
 
 def label(row: Row, project_id: str | None) -> Row:
     """A row as contract.md's GET /v1/query shows it; `project_id` leads where a question spans projects."""
-    named = {"timestamp": format_instant(row["ts"])} | {key: value for key, value in row.items() if key != "ts"}
+    named = {"timestamp": format_instant(row["ts"])} | {
+        key: value for key, value in row.items() if key != "ts"
+    }
     return named if project_id is None else {"project_id": project_id, **named}

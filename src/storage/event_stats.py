@@ -39,7 +39,8 @@ def select_stats(numbers: Sequence[int], question: StatsQuestion) -> Statement:
     inner = f"SELECT {', '.join([*keys, f'{_VALUE[question.metric]} AS value'])} {source} {grouped}"
     texts = [f"{column}.value AS {column}" for column in question.group_by]
     joins = "".join(
-        f"\n  LEFT JOIN dictionary AS {column} ON {column}.id = s.{COLUMNS[column]}" for column in question.group_by
+        f"\n  LEFT JOIN dictionary AS {column} ON {column}.id = s.{COLUMNS[column]}"
+        for column in question.group_by
     )
     head = (["s.bucket"] if question.interval else []) + (["project.id AS project_id"] if spans else [])
     joins += "\n  LEFT JOIN projects AS project ON project.number = s.project" if spans else ""

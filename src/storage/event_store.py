@@ -38,7 +38,9 @@ class SqlEventStore:
         return await self._newest(scope, statements, question.limit)
 
     async def recent(self, scope: Scope, limit: int) -> Answer:
-        return await self._newest(scope, [select_recent(project.number, limit) for project in scope.projects], limit)
+        return await self._newest(
+            scope, [select_recent(project.number, limit) for project in scope.projects], limit
+        )
 
     async def stats(self, scope: Scope, question: StatsQuestion) -> Answer:
         answer = await self._rows(scope, select_stats(scope.numbers, question), question.limit)
@@ -54,7 +56,9 @@ class SqlEventStore:
         return answer
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
-        return await self._rows(scope, select_event_names(scope.numbers, window, MAX_EVENT_NAMES), MAX_EVENT_NAMES)
+        return await self._rows(
+            scope, select_event_names(scope.numbers, window, MAX_EVENT_NAMES), MAX_EVENT_NAMES
+        )
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
         (result,) = await self._guarded(scope, [select_funnel(scope.numbers, question)])

@@ -152,7 +152,9 @@ def account_to_json(record: AccountRecord) -> str:
         }
         for one in record.projects
     ]
-    return json.dumps({"v": 1, "id": record.id, "plan": record.plan, "st": record.status, "projects": projects})
+    return json.dumps(
+        {"v": 1, "id": record.id, "plan": record.plan, "st": record.status, "projects": projects}
+    )
 
 
 def account_from_json(stored: dict[str, Any]) -> AccountRecord:
@@ -184,7 +186,8 @@ def _key_from_row(row: dict[str, Any]) -> KeyRecord:
 def _account_from_rows(account: dict[str, Any], projects: list[dict[str, Any]]) -> AccountRecord:
     owned = tuple(
         OwnedProject(
-            Project(row["number"], row["id"], row["slug"], row["name"]), frozenset(json.loads(row["allowed_origins"]))
+            Project(row["number"], row["id"], row["slug"], row["name"]),
+            frozenset(json.loads(row["allowed_origins"])),
         )
         for row in projects
     )

@@ -39,7 +39,9 @@ def in_window(binder: Binder, numbers: Sequence[int], window: Window) -> str:
   WHERE e.project = p.value AND {_between(binder, window)}"""
 
 
-def named_in_window(binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]) -> tuple[str, str]:
+def named_in_window(
+    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]
+) -> tuple[str, str]:
     """WITH clause, FROM and WHERE: the events `e` of the names `n`, each day's sought in the key; the rest is not read."""
     days = DAYS.format(first=binder.bind(window.first_day), last=binder.bind(window.last_day))
     projects, wanted = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(names)))
@@ -64,8 +66,10 @@ def holds(binder: Binder, condition: Filter) -> str:
         positive = condition.model_copy(update={"op": "eq" if condition.op == "neq" else "in"})
         return f"NOT {holds(binder, positive)}"
     if condition.op == "exists":
-        found = _property_holds(binder, condition, "one.type <> 'null'") if condition.property_key else (
-            _text_holds(condition, "text.value <> ''")
+        found = (
+            _property_holds(binder, condition, "one.type <> 'null'")
+            if condition.property_key
+            else (_text_holds(condition, "text.value <> ''"))
         )
         return found if condition.value else f"NOT {found}"
     if condition.property_key is not None:
@@ -74,19 +78,23 @@ def holds(binder: Binder, condition: Filter) -> str:
 
 
 def _text_holds(condition: Filter, comparison: str) -> str:
-    return (
-        f"EXISTS (SELECT 1 FROM dictionary AS text WHERE text.id = e.{COLUMNS[condition.field]} AND {comparison})"
-    )
+    return f"EXISTS (SELECT 1 FROM dictionary AS text WHERE text.id = e.{COLUMNS[condition.field]} AND {comparison})"
 
 
 def _property_holds(binder: Binder, condition: Filter, comparison: str) -> str:
     """The key is compared as text, never used as a JSON path: `$`, `a.b` and `[0]` are ordinary keys."""
     key = binder.bind(condition.property_key)
-    return f"EXISTS (SELECT 1 FROM json_each(e.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
+    return (
+        f"EXISTS (SELECT 1 FROM json_each(e.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
+    )
 
 
 _ORDER_SIGN: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-_TYPES: Final[dict[type, str]] = {bool: "'true', 'false'", int: "'integer', 'real'", float: "'integer', 'real'"}
+_TYPES: Final[dict[type, str]] = {
+    bool: "'true', 'false'",
+    int: "'integer', 'real'",
+    float: "'integer', 'real'",
+}
 
 
 def _compared(binder: Binder, condition: Filter, value: str, kind: str) -> str:

@@ -47,7 +47,7 @@ class Sqlite:
     def _run(self, statement: Statement) -> Result:
         before = self.connection.total_changes
         cursor = self.connection.execute(statement.sql, [_bound(value) for value in statement.parameters])
-        rows = [{name: _read(row[name]) for name in row.keys()} for row in cursor.fetchall()]
+        rows = [{name: _read(row[name]) for name in row.keys()} for row in cursor.fetchall()]  # noqa: SIM118  iterating a Row gives its values
         changes = self.connection.total_changes - before
         return Result(rows=rows, changes=changes, rows_read=0, rows_written=changes)
 

@@ -18,7 +18,7 @@ from web.origins import is_local
 from web.rest import Route
 
 _BARE_CHALLENGE: Final = 'Bearer realm="millimetric"'
-_TOKEN_CHALLENGE: Final = 'Bearer realm="millimetric", error="invalid_token"'
+_TOKEN_CHALLENGE: Final = 'Bearer realm="millimetric", error="invalid_token"'  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class App:
             self._house.log("upstream_failed", error)
             return error_response(502, "upstream_failed", headers={"retry-after": "5"})
         except QueryTooHeavyError:
-            return error_response(400, "invalid_params", {"formErrors": ["too much to read; ask for a shorter window"]})
+            return error_response(
+                400, "invalid_params", {"formErrors": ["too much to read; ask for a shorter window"]}
+            )
         except Exception as error:
             self._house.log("internal_error", error)
             return error_response(500, "internal_error", {"request_id": new_request_id()})
@@ -100,5 +102,7 @@ def _named_host(request: Request) -> str:
 def _refused(refusal: Refusal) -> Response:
     headers = dict(refusal.headers)
     if refusal.status == 401:
-        headers["www-authenticate"] = _BARE_CHALLENGE if refusal.code == "missing_bearer_token" else _TOKEN_CHALLENGE
+        headers["www-authenticate"] = (
+            _BARE_CHALLENGE if refusal.code == "missing_bearer_token" else _TOKEN_CHALLENGE
+        )
     return error_response(refusal.status, refusal.code, refusal.details, headers)

@@ -42,5 +42,7 @@ async def read_json_object(request: Request) -> dict[str, Any]:
     except (MalformedJsonError, RefusedJsonError) as error:
         raise Refusal(400, "invalid_payload", {"formErrors": [str(error)], "fieldErrors": {}}) from error
     if not isinstance(value, dict):
-        raise Refusal(400, "invalid_payload", {"formErrors": ["the body must be a JSON object"], "fieldErrors": {}})
+        raise Refusal(
+            400, "invalid_payload", {"formErrors": ["the body must be a JSON object"], "fieldErrors": {}}
+        )
     return value

@@ -45,7 +45,9 @@ async def _serve(request: Request, house: House) -> Response:
     require_media_type(request, ("application/json",))
     _require_acceptable(request)
     body = await read_bytes(request, MCP_BODY_BYTES)
-    reply = await _PROJECT_SERVER.answer(request.headers, body, _context(request, house, principal), house.log)
+    reply = await _PROJECT_SERVER.answer(
+        request.headers, body, _context(request, house, principal), house.log
+    )
     return json_response(reply.status, reply.body) if reply.body is not None else Response(reply.status)
 
 

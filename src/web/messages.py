@@ -28,7 +28,9 @@ class Request:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        return parse_qsl(urlsplit(self.url).query, keep_blank_values=True, errors="replace", max_num_fields=64)
+        return parse_qsl(
+            urlsplit(self.url).query, keep_blank_values=True, errors="replace", max_num_fields=64
+        )
 
     @property
     def host(self) -> str:
@@ -56,7 +58,9 @@ def json_response(status: int, value: Any, headers: Mapping[str, str] | None = N
     """A JSON answer that no cache may keep: it belongs to whoever holds the key."""
     body = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return Response(
-        status, body, {"content-type": "application/json", "cache-control": "private, no-store", **(headers or {})}
+        status,
+        body,
+        {"content-type": "application/json", "cache-control": "private, no-store", **(headers or {})},
     )
 
 
@@ -64,4 +68,6 @@ def error_response(
     status: int, code: str, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The one shape of an HTTP error: `{"error": <stable code>, "details": {…}}`. Source: contract.md §2."""
-    return json_response(status, {"error": code, "details": dict(details)} if details else {"error": code}, headers)
+    return json_response(
+        status, {"error": code, "details": dict(details)} if details else {"error": code}, headers
+    )

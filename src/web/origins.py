@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 _LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _ALLOWED_HEADERS: Final = (
-    "authorization, content-type, accept, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id"
+    "authorization, content-type, accept, "
+    "mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id"
 )
 _EXPOSED_HEADERS: Final = "www-authenticate, retry-after"
 

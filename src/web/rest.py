@@ -50,7 +50,9 @@ async def batch(request: Request, house: House, principal: Principal) -> Respons
     """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
     bodies = _payload(TrackBatch, await read_json_object(request), house.now_ms())
     arrival = house.arrival(request, principal, _origin_of(principal))
-    stored = await house.events.append(principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events])
+    stored = await house.events.append(
+        principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events]
+    )
     outcome: dict[str, Any] = {"ok": True, "count": len(bodies.events)}
     return json_response(202, outcome | {"duplicates": stored.duplicates} if stored.duplicates else outcome)
 
@@ -109,8 +111,10 @@ def _asked(model: type[Question], request: Request) -> Question:
         details = flattened(error, model)
         columns = details["fieldErrors"].get("group_by")
         if columns is not None:
-            allowed = next((one["allowed"] for one in details["problems"] if "allowed" in one), [])
-            raise Refusal(400, "invalid_group_by", {"allowed": allowed, "fieldErrors": {"group_by": columns}}) from error
+            allowed: list[str] = next((one["allowed"] for one in details["problems"] if "allowed" in one), [])
+            raise Refusal(
+                400, "invalid_group_by", {"allowed": allowed, "fieldErrors": {"group_by": columns}}
+            ) from error
         raise Refusal(400, "invalid_params", details) from error
 
 

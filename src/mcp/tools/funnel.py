@@ -13,7 +13,9 @@ from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, read
 
 
 class FunnelRow(Output):
-    event_name: str = Field("", description="The breakdown column, if it was asked for; so are the next eight.")
+    event_name: str = Field(
+        "", description="The breakdown column, if it was asked for; so are the next eight."
+    )
     source: str = ""
     medium: str = ""
     campaign: str | None = None
@@ -60,7 +62,8 @@ FUNNEL = Tool(
         "How many visitors go through 2 to 20 steps in order, where they drop off and how long it takes. The first step "
         "must lie in the window; each later one within conversion_window_days of it, other events may lie between. "
         'Example: {"from":"2026-05-01","to":"2026-06-01","steps":["$pageview","add_to_cart",{"event":"purchase",'
-        '"filters":[{"field":"properties.currency","op":"eq","value":"EUR"}]}],"breakdown":"source"}.' + UNTRUSTED
+        '"filters":[{"field":"properties.currency","op":"eq","value":"EUR"}]}],"breakdown":"source"}.'
+        + UNTRUSTED
     ),
     input=FunnelQuestion,
     output=FunnelOutput,

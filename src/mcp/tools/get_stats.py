@@ -41,7 +41,8 @@ GET_STATS = Tool(
         "Counts events (metric count) or exact distinct visitors (metric uniques) in a window, split by up to three "
         "columns and by hour, day, week or month. Uniques of buckets do not add up to the uniques of the window. Rows by "
         "value, highest first; with interval, by bucket first. Example, sign-ups per day by source: "
-        '{"from":"2026-05-01","to":"2026-06-01","event":"signup","group_by":["source"],"interval":"day"}.' + UNTRUSTED
+        '{"from":"2026-05-01","to":"2026-06-01","event":"signup","group_by":["source"],"interval":"day"}.'
+        + UNTRUSTED
     ),
     input=StatsQuestion,
     output=StatsOutput,

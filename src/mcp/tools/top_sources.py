@@ -34,7 +34,8 @@ TOP_SOURCES = Tool(
     description=(
         "Where events and visitors come from, most events first. breakdown source_medium tells paid from unpaid traffic "
         "of one network (facebook/paid is ads, facebook/social is posts and shares); source adds them up and gives "
-        'paid_share. Example: {"from":"2026-05-01","to":"2026-06-01","breakdown":"source_medium","limit":20}.' + UNTRUSTED
+        'paid_share. Example: {"from":"2026-05-01","to":"2026-06-01","breakdown":"source_medium","limit":20}.'
+        + UNTRUSTED
     ),
     input=SourcesQuestion,
     output=SourcesOutput,
