@@ -23,8 +23,10 @@ export async function loadDemo({ mf, persist, keys, say }) {
     const batch = JSON.parse(line);
     await send(mf, batch, secretKeys.get(batch.project_slug));
     sent += batch.events.length;
-    if (sent - told >= 5000) say(`demo: ${sent} events …`);
-    if (sent - told >= 5000) told = sent;
+    if (sent - told >= 5000) {
+      say(`demo: ${sent} events …`);
+      told = sent;
+    }
   }
   if ((await exit) !== 0) throw new Error("dev/demo.py failed; the demo is incomplete and is continued at the next start.");
   fs.writeFileSync(demoLoaded, now);

@@ -50,7 +50,7 @@ async function serve(options) {
   const started = Date.now();
   const worker = await startWorker({ port: options.port, persist: options.persist, source, bindings, quiet: options.quiet });
   // Signals need nothing here: Miniflare stops workerd on each. A closed channel means that `npm run` was killed.
-  process.on("disconnect", () => process.exit(1));
+  process.once("disconnect", () => process.exit(1));
 
   const booted = worker.boot();
   const keys = options.source ? undefined : await prepareState(worker.mf, options.persist, secrets, booted);

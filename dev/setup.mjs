@@ -142,7 +142,7 @@ function withLock(work) {
       remove(LOCK);
       continue;
     }
-    if (!told) process.stderr.write(`setup: waiting for another setup (process ${owner}) to finish …\n`);
+    if (!told) process.stderr.write(`setup: waiting for process ${owner} to finish its setup (none is running? delete .wrangler/setup.lock) …\n`);
     told = true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
   }

@@ -2,21 +2,33 @@
 
 const DAY_MS = 86_400_000;
 
+// What the keys of an account open over MCP, by its plan.
+const MCP_OF_PLAN = { free: "no MCP", pro: "/mcp", business: "/mcp and, with the account key, /mcp/account" };
+
 export function printWelcome(port, keys) {
   const url = `http://localhost:${port}`;
-  const lines = [`\nMillimetric on ${url} — account ${keys.account.id} (${keys.account.plan})\n`];
-  for (const project of keys.projects) {
-    lines.push(
-      `project ${project.slug} (${project.id})`,
-      `  browser ${project.pk}   sends events from its allowed origins`,
-      `  server  ${project.sk}   sends and forgets events, reads over MCP`,
-      `  read    ${project.rk}   reads, over REST and MCP`,
-    );
-  }
-  if (keys.account.ak) lines.push("every project", `  account ${keys.account.ak}   reads, at ${url}/mcp/account`);
   const { rk } = keys.projects[0];
-  lines.push("", "Ask which sources bring visitors:", "", curl(url, rk), "", "Connect an MCP client:", "", clientConfig(url, rk), "");
-  console.log(lines.join("\n"));
+  const blocks = [
+    `Millimetric on ${url}`,
+    ...[keys, ...keys.others].map(describeAccount),
+    "Ask which sources bring visitors:",
+    curl(url, rk),
+    "Connect an MCP client:",
+    clientConfig(url, rk),
+  ];
+  console.log(`\n${blocks.join("\n\n")}\n`);
+}
+
+function describeAccount({ account, projects }) {
+  const lines = [`account ${account.id}, plan ${account.plan}: ${MCP_OF_PLAN[account.plan]}`];
+  for (const { slug, pk, sk, rk } of projects) {
+    lines.push(`  project ${slug}`);
+    lines.push(`    browser, sends from allowed origins   ${pk}`);
+    lines.push(`    server, sends, forgets, and MCP       ${sk}`);
+    lines.push(`    read, REST and MCP                    ${rk}`);
+  }
+  if (account.plan === "business") lines.push(`  every project, MCP only                 ${account.ak}`);
+  return lines.join("\n");
 }
 
 function curl(url, rk) {
