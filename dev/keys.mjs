@@ -1,7 +1,7 @@
 // npm run keys -- create|list|revoke|rotate …: manages keys in the local state, or with --remote in the deployed resources.
 import path from "node:path";
 import { applySchema, localStore, remoteStore } from "./apply.mjs";
-import { config, DEFAULT_PERSIST, openStorage } from "./runtime.mjs";
+import { DEFAULT_PERSIST, openStorage } from "./runtime.mjs";
 import { runSession } from "./session.mjs";
 import { devSecrets, saveDevKeys } from "./state.mjs";
 
@@ -17,16 +17,10 @@ function parse(args) {
   return { remote, persist: path.resolve(persist), rest };
 }
 
-// Cloudflare does not give secrets back, so a remote key needs the pepper from whoever set it.
-function remoteSecrets() {
-  const missing = config.secrets.required.filter((name) => !process.env[name]);
-  if (missing.length > 0) throw new Error(`Set ${missing.join(" and ")} to the values given to \`wrangler secret put\`: keys are hashed with them.`);
-  return {};
-}
-
 async function main({ remote, persist, rest }) {
   const session = { program: "provision.py", args: ["keys", ...rest] };
-  if (remote) return runSession({ ...session, env: remoteSecrets(), store: remoteStore() });
+  // Cloudflare does not give secrets back: a command that hashes a key needs KEY_PEPPER_V1 from whoever set it.
+  if (remote) return runSession({ ...session, env: {}, store: remoteStore() });
   const mf = await openStorage(persist);
   try {
     await applySchema(mf);

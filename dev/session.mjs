@@ -5,7 +5,8 @@
 //                                                          and reads  {"ok": true}
 //   it prints {"print": "text"}                            and reads  nothing
 //
-// A request that fails is answered {"error": "why"}. The program's stderr and exit code are passed on.
+// A line that is no JSON object (the help of a command) is printed. A request that fails is answered {"error": "why"}.
+// The program's stderr and exit code are passed on.
 import { spawn } from "node:child_process";
 import readline from "node:readline";
 import { PYTHON, ROOT } from "./setup.mjs";
@@ -16,7 +17,7 @@ export async function runSession({ program, args, env, store, saveDevKeys }) {
   const exit = new Promise((resolve, reject) => child.on("error", reject).on("close", (code) => resolve(code ?? 1)));
   child.stdin.on("error", () => {}); // it may exit without reading the last answer
   for await (const line of readline.createInterface({ input: child.stdout })) {
-    const message = JSON.parse(line);
+    const message = line.startsWith("{") ? JSON.parse(line) : { print: line };
     if ("print" in message) {
       console.log(message.print);
       continue;
