@@ -79,8 +79,15 @@ function common(persist) {
 }
 
 function bindingsOf(config) {
-  // The secrets come from dev-secrets.json; wrangler would warn about them and look for them elsewhere.
-  return workerOptionsOf({ ...config, secrets: undefined }).workerOptions;
+  const { WRANGLER_LOG } = process.env;
+  process.env.WRANGLER_LOG = "warn"; // it would say on stdout that it read .dev.vars, amid the output of commands
+  try {
+    // Without `secrets`: they come from dev-secrets.json, and wrangler would warn that it found none.
+    return workerOptionsOf({ ...config, secrets: undefined }).workerOptions;
+  } finally {
+    if (WRANGLER_LOG === undefined) delete process.env.WRANGLER_LOG;
+    else process.env.WRANGLER_LOG = WRANGLER_LOG;
+  }
 }
 
 // The host is JavaScript; it gives the Python code what this flag gives it in production.
