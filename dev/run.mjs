@@ -18,6 +18,7 @@ const tasks = {
   test: { needs: ["node", "venv", "vendor", "mcp"], commands: (args) => [python("-m", "pytest", ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
+  script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
   deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },

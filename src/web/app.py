@@ -11,6 +11,8 @@ from access.records import AccessUnavailableError
 from access.token import Kind
 from analytics.store import QueryTooHeavyError, ScopeWithdrawnError, StoreUnavailableError
 from web import rest
+from web.body_key import with_key_of_body
+from web.browser_script import serve_script
 from web.house import House, new_request_id
 from web.mcp_endpoint import serve_project
 from web.messages import Request, Response, error_response, json_response
@@ -28,14 +30,15 @@ class RestRoute:
     method: str
     kinds: frozenset[Kind]
     answer: Route
+    takes_body_key: bool = False
 
 
 _WRITERS: Final[frozenset[Kind]] = frozenset({"pk", "sk"})
 _READERS: Final[frozenset[Kind]] = frozenset({"rk"})
 
 REST_ROUTES: Final[Mapping[str, RestRoute]] = {
-    "/v1/track": RestRoute("POST", _WRITERS, rest.track),
-    "/v1/batch": RestRoute("POST", _WRITERS, rest.batch),
+    "/v1/track": RestRoute("POST", _WRITERS, rest.track, takes_body_key=True),
+    "/v1/batch": RestRoute("POST", _WRITERS, rest.batch, takes_body_key=True),
     "/v1/identify": RestRoute("POST", _WRITERS, rest.identify),
     "/v1/query": RestRoute("GET", _READERS, rest.query),
     "/v1/stats": RestRoute("GET", _READERS, rest.stats),
@@ -73,6 +76,8 @@ class App:
             return json_response(200, {"ok": True})
         if is_local(request.host) and not is_local(_named_host(request)):
             raise Refusal(403, "host_not_allowed")
+        if request.path == "/v1/a.js":
+            return serve_script(request)
         if request.path == "/mcp":
             return await serve_project(request, self._house)
         route = REST_ROUTES.get(request.path)
@@ -83,6 +88,8 @@ class App:
     async def _rest(self, request: Request, route: RestRoute) -> Response:
         if request.method != route.method:
             raise Refusal(405, "method_not_allowed", {"allowed": [route.method]}, {"allow": route.method})
+        if route.takes_body_key:
+            request = await with_key_of_body(request)
         authorization = request.headers.get("authorization")
         if claimed_kind(authorization) not in route.kinds:
             required = "ingest" if route.kinds == _WRITERS else "read"
