@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -55,10 +56,19 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _distinct(value: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(value)) != len(value):
-        raise PydanticCustomError("repeated", "names a column twice")
-    return value
+def _one_of(allowed: tuple[str, ...]) -> PlainValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise PydanticCustomError("column", "is not one of the allowed values", {"allowed": list(allowed)})
+
+    return PlainValidator(check)
+
+
+def _columns(allowed: tuple[str, ...]) -> WithJsonSchema:
+    listed = {"type": "array", "items": {"type": "string", "enum": list(allowed)}, "maxItems": MAX_GROUPINGS}
+    text = {"type": "string", "description": "The same, separated by commas: 'source,medium'."}
+    return WithJsonSchema({"anyOf": [listed, text], "description": "Columns to split by."})
 
 
 Instant = Annotated[int, BeforeValidator(_instant)]
@@ -73,23 +83,20 @@ To = Annotated[
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 Metric = Literal["count", "uniques"]
 Interval = Literal["hour", "day", "week", "month"]
+#: What counts can be split by; `project_id` only where a question spans projects.
+Grouping = Dimension | Literal["project_id"]
 GroupBy = Annotated[
-    tuple[Dimension, ...],
+    tuple[Annotated[Grouping, _one_of(DIMENSIONS)], ...],
     BeforeValidator(_listed),
     Field(max_length=MAX_GROUPINGS),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {
-                    "type": "array",
-                    "items": {"type": "string", "enum": list(DIMENSIONS)},
-                    "maxItems": MAX_GROUPINGS,
-                },
-                {"type": "string", "description": "The same, separated by commas: 'source,medium'."},
-            ],
-            "description": "Columns to split by.",
-        }
-    ),
+    _columns(DIMENSIONS),
+]
+PROJECT_GROUPINGS: Final = ("project_id", *DIMENSIONS)
+GroupByProject = Annotated[
+    tuple[Annotated[Grouping, _one_of(PROJECT_GROUPINGS)], ...],
+    BeforeValidator(_listed),
+    Field(max_length=MAX_GROUPINGS),
+    _columns(PROJECT_GROUPINGS),
 ]
 
 
@@ -147,8 +154,31 @@ class StatsQuestion(WindowQuestion):
 
     @field_validator("group_by")
     @classmethod
-    def _columns_once(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
-        return _distinct(columns)
+    def _columns_once(cls, columns: tuple[Grouping, ...]) -> tuple[Grouping, ...]:
+        if len(set(columns)) != len(columns):
+            raise PydanticCustomError("repeated", "names a column twice")
+        return columns
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The columns of events among `group_by`."""
+        return tuple(column for column in self.group_by if column != "project_id")
+
+    @property
+    def by_project(self) -> bool:
+        return "project_id" in self.group_by
+
+
+class ProjectStatsQuestion(StatsQuestion):
+    """The same over several projects, which counts can be split by."""
+
+    group_by: GroupByProject = ()
+
+
+class ComparisonQuestion(WindowQuestion):
+    """How the projects of an account compare. Source: contract.md §3, compare_projects."""
+
+    metric: Metric = Field("count", description="count = events; uniques = exact distinct visitors.")
 
 
 class SourcesQuestion(WindowQuestion):

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from analytics.event import Event
-from analytics.questions import EventsQuestion, FunnelQuestion, SourcesQuestion, StatsQuestion
+from analytics.questions import (
+    ComparisonQuestion,
+    EventsQuestion,
+    FunnelQuestion,
+    SourcesQuestion,
+    StatsQuestion,
+)
 from analytics.scope import Scope
 from analytics.window import Window
 
@@ -105,6 +111,9 @@ class EventStore(Protocol):
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
         """How many visitors reached each step. Source: metrics.md, Funnel."""
+
+    async def compare(self, scope: Scope, question: ComparisonQuestion) -> Answer:
+        """Rows `project_id, slug, name, value` of every project of the scope, zeros included, highest first."""
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         """Rows `project_id?, event_name, count`, most frequent first."""

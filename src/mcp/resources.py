@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analytics.window import MS_PER_DAY, Window
+from mcp.projects import EVERY_PROJECT, chosen, within
 from mcp.tool import UNTRUSTED, Context
+from mcp.tools.list_projects import described
 
 RECENT_EVENTS: Final = 100
 SCHEMA_DAYS: Final = 30
@@ -42,6 +44,14 @@ async def _schema(context: Context) -> Any:
     return (await context.events.event_names(context.scope, window)).rows
 
 
+async def _projects(context: Context) -> Any:
+    return described(chosen(EVERY_PROJECT, context.principal.projects))
+
+
+async def _schema_of_projects(context: Context) -> Any:
+    return await within(context, EVERY_PROJECT, _schema)
+
+
 PROJECT_RESOURCES: Final = (
     Resource(
         uri="events://recent",
@@ -56,5 +66,25 @@ PROJECT_RESOURCES: Final = (
         title="Event names",
         description=f"Every event name of the last {SCHEMA_DAYS} days with its count. Read this first.{UNTRUSTED}",
         read=_schema,
+    ),
+)
+
+ACCOUNT_RESOURCES: Final = (
+    Resource(
+        uri="projects://all",
+        name="projects",
+        title="Projects",
+        description="Every project of the account: project_id, slug and name.",
+        read=_projects,
+    ),
+    Resource(
+        uri="schema://events",
+        name="event-names",
+        title="Event names",
+        description=(
+            f"Every event name of the last {SCHEMA_DAYS} days in each project of the account, with its count. "
+            f"Read this first.{UNTRUSTED}"
+        ),
+        read=_schema_of_projects,
     ),
 )

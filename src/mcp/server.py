@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from analytics.problems import problems_of
+from analytics.problems import InvalidArgumentsError, problems_of
 from analytics.store import QueryTooHeavyError, ScopeWithdrawnError, StoreUnavailableError
 from mcp.inbound import Accepted, Acknowledged, Batch, Rejected, RequestId, classify
 from mcp.protocol import (
@@ -52,7 +52,10 @@ class Reply:
 class McpServer:
     """One endpoint: its tools and resources behind the protocol. Holds no state between requests."""
 
-    def __init__(self, tools: Sequence[Tool[Any]], resources: Sequence[Resource]) -> None:
+    def __init__(
+        self, tools: Sequence[Tool[Any]], resources: Sequence[Resource], instructions: str = INSTRUCTIONS
+    ) -> None:
+        self._instructions = instructions
         self._tools = {tool.name: tool for tool in tools}
         self._listings = {tool.name: tool.listing() for tool in tools}
         self._resources = {resource.uri: resource for resource in resources}
@@ -123,14 +126,14 @@ class McpServer:
             "protocolVersion": asked if asked in LEGACY_VERSIONS else LEGACY_VERSIONS[0],
             "capabilities": _CAPABILITIES,
             "serverInfo": SERVER_INFO,
-            "instructions": INSTRUCTIONS,
+            "instructions": self._instructions,
         }
 
     async def _discover(self, _request: Accepted, _context: Context, _log: Log) -> dict[str, Any]:
         return {
             "supportedVersions": list(SUPPORTED_VERSIONS),
             "capabilities": _CAPABILITIES,
-            "instructions": INSTRUCTIONS,
+            "instructions": self._instructions,
         }
 
     async def _ping(self, _request: Accepted, _context: Context, _log: Log) -> dict[str, Any]:
@@ -177,7 +180,10 @@ class McpServer:
             )
         except ValidationError as error:
             return _invalid_arguments(error, tool)
-        answer: Reading = await _guarded(lambda: tool.run(question, context), context, log)
+        try:
+            answer: Reading = await _guarded(lambda: tool.run(question, context), context, log)
+        except InvalidArgumentsError as error:
+            return _explained(error.problems)
         return {
             "content": [{"type": "text", "text": _json(answer.text)}],
             "structuredContent": answer.structured,
@@ -196,7 +202,7 @@ async def _guarded(run: Callable[[], Awaitable[Any]], context: Context, log: Log
         log("store_unavailable", error)
         data = {"reason": "store_unavailable", "retryable": True, "request_id": context.request_id}
         raise RpcError(TOOL_FAILED, "tool_failed", data) from error
-    except (RpcError, ScopeWithdrawnError):
+    except (RpcError, ScopeWithdrawnError, InvalidArgumentsError):
         raise
     except Exception as error:
         log("tool_failed", error)
@@ -207,7 +213,11 @@ async def _guarded(run: Callable[[], Awaitable[Any]], context: Context, log: Log
 def _invalid_arguments(error: ValidationError, tool: Tool[Any]) -> dict[str, Any]:
     """Bad arguments are a tool's answer, not a protocol error, so that the model sees them and can correct itself."""
     names = [field.alias or name for name, field in tool.input.model_fields.items()]
-    explained = {"error": "invalid_arguments", "details": problems_of(error, names)}
+    return _explained(problems_of(error, names))
+
+
+def _explained(problems: list[dict[str, Any]]) -> dict[str, Any]:
+    explained = {"error": "invalid_arguments", "details": problems}
     return {"content": [{"type": "text", "text": _json(explained)}], "isError": True}
 
 

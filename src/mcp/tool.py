@@ -24,12 +24,12 @@ UNTRUSTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may touch while it answers one request."""
+    """What a tool may touch while it answers one request. `arrival` is for tools that write, into one project."""
 
     principal: Principal
     scope: Scope
     events: EventStore
-    arrival: Arrival
+    arrival: Callable[[], Arrival]
     now_ms: int
     request_id: str
 
@@ -70,7 +70,7 @@ class Tool(Generic[Question]):
     description: str
     input: type[Question]
     output: type[BaseModel]
-    requires: Literal["read", "ingest"]
+    requires: Literal["read", "ingest", "account_read"]
     run: Callable[[Question, Context], Awaitable[Reading]]
     hints: Hints = Hints()
 
@@ -90,6 +90,12 @@ class Output(BaseModel):
     """The base of every output model: exactly the members it names."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ProjectRow(Output):
+    """The base of rows that `/mcp/account` gives for several projects."""
+
+    project_id: str = Field("", description="Only where the question spans projects.")
 
 
 class WindowEcho(Output):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from analytics.questions import Interval, SourcesQuestion, StatsQuestion
+from analytics.questions import ComparisonQuestion, Interval, SourcesQuestion, StatsQuestion
 from analytics.window import Window
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
@@ -22,8 +22,8 @@ _BUCKET: Final[dict[Interval, str]] = {
 }
 
 
-def select_stats(numbers: Sequence[int], question: StatsQuestion) -> Statement:
-    """Rows `bucket?, project, <group texts>, value`, one more than the limit."""
+def select_stats(numbers: Sequence[int], question: StatsQuestion, by_project: bool) -> Statement:
+    """Rows `bucket?, project_id?, <group texts>, value`, one more than the limit."""
     binder = Binder()
     with_days, source = "", ""
     if question.event is None:
@@ -31,21 +31,24 @@ def select_stats(numbers: Sequence[int], question: StatsQuestion) -> Statement:
     else:
         days, source = named_in_window(binder, numbers, question.window, [question.event])
         with_days = f"WITH RECURSIVE {days}\n"
-    spans = len(numbers) > 1
     keys = [f"{_BUCKET[question.interval]} AS bucket"] if question.interval else []
-    keys += ["p.value AS project"] if spans else []
-    keys += [f"e.{COLUMNS[column]} AS {COLUMNS[column]}" for column in question.group_by]
+    keys += ["p.value AS project"] if by_project else []
+    keys += [f"e.{COLUMNS[column]} AS {COLUMNS[column]}" for column in question.dimensions]
     grouped = f"GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
     inner = f"SELECT {', '.join([*keys, f'{_VALUE[question.metric]} AS value'])} {source} {grouped}"
-    texts = [f"{column}.value AS {column}" for column in question.group_by]
+    texts = [f"{column}.value AS {column}" for column in question.dimensions]
     joins = "".join(
         f"\n  LEFT JOIN dictionary AS {column} ON {column}.id = s.{COLUMNS[column]}"
-        for column in question.group_by
+        for column in question.dimensions
     )
-    head = (["s.bucket"] if question.interval else []) + (["project.id AS project_id"] if spans else [])
-    joins += "\n  LEFT JOIN projects AS project ON project.number = s.project" if spans else ""
-    order = (["s.bucket"] if question.interval else []) + ["s.value DESC"] + (["project.id"] if spans else [])
-    order += [f"{column}.value" for column in question.group_by]
+    head = (["s.bucket"] if question.interval else []) + (["project.id AS project_id"] if by_project else [])
+    joins += "\n  LEFT JOIN projects AS project ON project.number = s.project" if by_project else ""
+    order = (
+        (["s.bucket"] if question.interval else [])
+        + ["s.value DESC"]
+        + (["project.id"] if by_project else [])
+    )
+    order += [f"{column}.value" for column in question.dimensions]
     return binder.statement(
         f"{with_days}SELECT {', '.join([*head, *texts, 's.value AS value'])}\n  FROM ({inner}) AS s{joins}"
         f"\n ORDER BY {', '.join(order)} LIMIT {binder.bind(question.limit + 1)}"
@@ -87,3 +90,12 @@ SELECT project.id AS project_id, name.value AS event_name, s.count AS count
   LEFT JOIN projects AS project ON project.number = s.project
   LEFT JOIN dictionary AS name ON name.id = s.name
  ORDER BY s.count DESC, project.id, name.value LIMIT {binder.bind(limit + 1)}""")
+
+
+def select_comparison(numbers: Sequence[int], question: ComparisonQuestion) -> Statement:
+    """Rows `project, value`; a project without events in the window has none."""
+    binder = Binder()
+    source = in_window(binder, numbers, question.window)
+    return binder.statement(
+        f"SELECT p.value AS project, {_VALUE[question.metric]} AS value {source} GROUP BY p.value"
+    )

@@ -7,14 +7,20 @@ import secrets
 from collections.abc import Sequence
 
 from analytics.event import Event
-from analytics.questions import EventsQuestion, FunnelQuestion, SourcesQuestion, StatsQuestion
+from analytics.questions import (
+    ComparisonQuestion,
+    EventsQuestion,
+    FunnelQuestion,
+    SourcesQuestion,
+    StatsQuestion,
+)
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, FunnelCounts, Row, StepCount, Stored
 from analytics.window import Window, format_instant
 from storage.database import Database, Result, Statement
 from storage.event_funnel import select_funnel
 from storage.event_rows import label, select_events, select_recent, store_statements
-from storage.event_stats import select_event_names, select_sources, select_stats
+from storage.event_stats import select_comparison, select_event_names, select_sources, select_stats
 from storage.guard import check, guard
 
 MAX_EVENT_NAMES = 1_000
@@ -43,7 +49,9 @@ class SqlEventStore:
         )
 
     async def stats(self, scope: Scope, question: StatsQuestion) -> Answer:
-        answer = await self._rows(scope, select_stats(scope.numbers, question), question.limit)
+        by_project = scope.spans_projects or question.by_project
+        statement = select_stats(scope.numbers, question, by_project)
+        answer = await self._rows(scope, statement, question.limit, by_project=by_project)
         for row in answer.rows:
             if "bucket" in row:
                 row["bucket"] = format_instant(row["bucket"])
@@ -54,6 +62,15 @@ class SqlEventStore:
         for row in answer.rows:
             row["paid_share"] = row.pop("paid") / row["events"]
         return answer
+
+    async def compare(self, scope: Scope, question: ComparisonQuestion) -> Answer:
+        (result,) = await self._guarded(scope, [select_comparison(scope.numbers, question)])
+        values = {row["project"]: row["value"] for row in result.rows}
+        rows: list[Row] = [
+            {"project_id": one.id, "slug": one.slug, "name": one.name, "value": values.get(one.number, 0)}
+            for one in scope.projects
+        ]
+        return Answer(sorted(rows, key=lambda row: (-row["value"], row["slug"])), _cost([result]))
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         return await self._rows(
@@ -86,10 +103,12 @@ class SqlEventStore:
         rows = list(heapq.merge(*labelled, key=lambda row: row["timestamp"], reverse=True))
         return Answer(rows[:limit], _cost(results), truncated=len(rows) > limit)
 
-    async def _rows(self, scope: Scope, statement: Statement, limit: int) -> Answer:
+    async def _rows(
+        self, scope: Scope, statement: Statement, limit: int, *, by_project: bool = False
+    ) -> Answer:
         (result,) = await self._guarded(scope, [statement])
         rows: list[Row] = [dict(row) for row in result.rows[:limit]]
-        if not scope.spans_projects:
+        if not (by_project or scope.spans_projects):
             for row in rows:
                 row.pop("project_id", None)
         return Answer(rows, _cost([result]), truncated=len(result.rows) > limit)

@@ -14,7 +14,7 @@ from web import rest
 from web.body_key import with_key_of_body
 from web.browser_script import serve_script
 from web.house import House, new_request_id
-from web.mcp_endpoint import serve_project
+from web.mcp_endpoint import ENDPOINTS, serve
 from web.messages import Request, Response, error_response, json_response
 from web.origins import is_local
 from web.rest import Route
@@ -78,8 +78,9 @@ class App:
             raise Refusal(403, "host_not_allowed")
         if request.path == "/v1/a.js":
             return serve_script(request)
-        if request.path == "/mcp":
-            return await serve_project(request, self._house)
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is not None:
+            return await serve(request, self._house, endpoint)
         route = REST_ROUTES.get(request.path)
         if route is None:
             raise Refusal(404, "not_found")

@@ -1,25 +1,58 @@
-"""`POST /mcp` over HTTP: who may pass, in the order that costs least; then the protocol takes over."""
+"""`/mcp` and `/mcp/account` over HTTP: who may pass, in the order that costs least; then the protocol takes over."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from access.gate import Principal, Refusal, claimed_kind
-from mcp.resources import PROJECT_RESOURCES
+from access.plans import Plan, PlanName
+from access.token import Kind
+from mcp.protocol import ACCOUNT_INSTRUCTIONS
+from mcp.resources import ACCOUNT_RESOURCES, PROJECT_RESOURCES
 from mcp.server import McpServer
 from mcp.tool import Context
-from mcp.tools import PROJECT_TOOLS
+from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
 from web.bodies import MCP_BODY_BYTES, read_bytes, require_media_type
 from web.house import House, new_request_id
 from web.messages import Request, Response, json_response
 from web.origins import cors, may_call_mcp, preflight
 
-_PROJECT_SERVER: Final = McpServer(PROJECT_TOOLS, PROJECT_RESOURCES)
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One MCP endpoint: the kinds of key it takes, what it calls the others, and the least plan that has it."""
+
+    server: McpServer
+    kinds: tuple[Kind, ...]
+    wrong_kind: str
+    included: Callable[[Plan], bool]
+    least_plan: PlanName
+
+
+#: One project, `rk_` and `sk_` keys, plan Pro and up. Source: contract.md §1, §3.
+_PROJECT: Final = Endpoint(
+    server=McpServer(PROJECT_TOOLS, PROJECT_RESOURCES),
+    kinds=("rk", "sk"),
+    wrong_kind="key_kind_not_allowed",
+    included=lambda plan: plan.project_mcp,
+    least_plan="pro",
+)
+#: Every project of an account, `ak_` keys, plan Business. Source: contract.md §1, §3.
+_ACCOUNT: Final = Endpoint(
+    server=McpServer(ACCOUNT_TOOLS, ACCOUNT_RESOURCES, ACCOUNT_INSTRUCTIONS),
+    kinds=("ak",),
+    wrong_kind="account_key_required",
+    included=lambda plan: plan.account_mcp,
+    least_plan="business",
+)
+ENDPOINTS: Final = {"/mcp": _PROJECT, "/mcp/account": _ACCOUNT}
 _ANY_JSON: Final = frozenset({"application/json", "application/*", "*/*"})
 
 
-async def serve_project(request: Request, house: House) -> Response:
-    """`/mcp`: one project, `rk_` and `sk_` keys, plan Pro and up. Source: contract.md §1, §3."""
+async def serve(request: Request, house: House, endpoint: Endpoint) -> Response:
+    """The response of an MCP endpoint, readable by the browsers that may call it."""
     origin = request.headers.get("origin")
     if not may_call_mcp(origin, request.host):
         return _forbidden_origin()
@@ -27,25 +60,25 @@ async def serve_project(request: Request, house: House) -> Response:
     if request.method == "OPTIONS":
         return Response(204, "", dict(preflight(origin, "POST, OPTIONS")) if origin else {})
     try:
-        return (await _serve(request, house)).with_headers(headers)
+        return (await _serve(request, house, endpoint)).with_headers(headers)
     except Refusal as refusal:
         refusal.headers.update(headers)
         raise
 
 
-async def _serve(request: Request, house: House) -> Response:
+async def _serve(request: Request, house: House, endpoint: Endpoint) -> Response:
     if request.method != "POST":
         raise Refusal(405, "method_not_allowed", {"allowed": ["POST"]}, {"allow": "POST, OPTIONS"})
     authorization = request.headers.get("authorization")
-    if claimed_kind(authorization) not in ("rk", "sk"):
-        raise Refusal(403, "key_kind_not_allowed", {"allowed": ["rk_", "sk_"]})
+    if claimed_kind(authorization) not in endpoint.kinds:
+        raise Refusal(403, endpoint.wrong_kind, {"allowed": [f"{kind}_" for kind in endpoint.kinds]})
     principal = await house.gate.admit(authorization, house.now_ms())
-    if not principal.plan.project_mcp:
-        raise Refusal(402, "plan_limit", {"plan": principal.plan.name, "required": "pro"})
+    if not endpoint.included(principal.plan):
+        raise Refusal(402, "plan_limit", {"plan": principal.plan.name, "required": endpoint.least_plan})
     require_media_type(request, ("application/json",))
     _require_acceptable(request)
     body = await read_bytes(request, MCP_BODY_BYTES)
-    reply = await _PROJECT_SERVER.answer(
+    reply = await endpoint.server.answer(
         request.headers, body, _context(request, house, principal), house.log
     )
     return json_response(reply.status, reply.body) if reply.body is not None else Response(reply.status)
@@ -56,7 +89,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         principal=principal,
         scope=principal.scope(),
         events=house.events,
-        arrival=house.arrival(request, principal, "agent"),
+        arrival=lambda: house.arrival(request, principal, "agent"),
         now_ms=house.now_ms(),
         request_id=new_request_id(),
     )

@@ -1,14 +1,30 @@
-"""The registry: every tool of `/mcp`, in the order `tools/list` shows them. One file declares a tool, one line adds it."""
+"""The registry: every tool of both endpoints, in the order `tools/list` shows them.
+
+One file declares a tool, one line adds it to each endpoint; a question over projects is the project's with selectors.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from analytics.questions import ProjectStatsQuestion
+from mcp.projects import over_projects
 from mcp.tool import Tool
+from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
+from mcp.tools.list_projects import LIST_PROJECTS
 from mcp.tools.query_events import QUERY_EVENTS
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
 
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (GET_STATS, TOP_SOURCES, FUNNEL, QUERY_EVENTS, TRACK_EVENT)
+
+ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (
+    LIST_PROJECTS,
+    COMPARE_PROJECTS,
+    over_projects(GET_STATS, ProjectStatsQuestion),
+    over_projects(TOP_SOURCES),
+    over_projects(FUNNEL),
+    over_projects(QUERY_EVENTS),
+)

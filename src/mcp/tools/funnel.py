@@ -9,10 +9,10 @@ from pydantic import Field
 from analytics.funnel import funnel_rows
 from analytics.questions import FunnelQuestion
 from analytics.store import Answer
-from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, reading
+from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
 
 
-class FunnelRow(Output):
+class FunnelRow(ProjectRow):
     event_name: str = Field(
         "", description="The breakdown column, if it was asked for; so are the next eight."
     )

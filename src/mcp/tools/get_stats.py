@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from analytics.questions import Metric, StatsQuestion
-from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, reading
+from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
 
 
-class StatsRow(Output):
+class StatsRow(ProjectRow):
     """The bucket and the columns asked for, then the value; null where events have no such value."""
 
     bucket: str = Field("", description="Start of the interval, UTC.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from analytics.questions import EventsQuestion
-from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, reading
+from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
 
 
-class EventRow(Output):
+class EventRow(ProjectRow):
     """One event in the columns of contract.md's GET /v1/query."""
 
     timestamp: str

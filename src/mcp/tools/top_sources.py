@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from analytics.questions import SourcesQuestion
-from mcp.tool import UNTRUSTED, Context, Output, Reading, RowsOutput, Tool, reading
+from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
 
 
-class SourceRow(Output):
+class SourceRow(ProjectRow):
     source: str
     medium: str = Field("", description="Only with breakdown source_medium.")
     events: int
