@@ -11,7 +11,7 @@ MAX_SELECTED: Final = 100
 
 
 def _given(value: Any) -> Any:
-    """A selector that is there has to choose: null would otherwise read as "left out", and so as every project."""
+    """A selector that is there has to choose: null would otherwise read as "left out", as every project."""
     if value is None:
         raise PydanticCustomError("selector", "must name a project; leave it out to ask about all of them")
     return value

@@ -113,7 +113,7 @@ class EventStore(Protocol):
         """How many visitors reached each step. Source: metrics.md, Funnel."""
 
     async def compare(self, scope: Scope, question: ComparisonQuestion) -> Answer:
-        """Rows `project_id, slug, name, value` of every project of the scope, zeros included, highest first."""
+        """Rows `project_id, slug, name, value`: every project of the scope, zeros too, highest first."""
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         """Rows `project_id?, event_name, count`, most frequent first."""

@@ -1,4 +1,4 @@
-"""Which projects a call on `/mcp/account` touches: selectors resolve inside what the key sees, and nowhere else.
+"""Which projects a call on `/mcp/account` touches: selectors resolve inside what the key sees, nowhere else.
 
 A project of somebody else and one that does not exist get the same answer, from the same lines.
 """
@@ -20,13 +20,13 @@ Read = TypeVar("Read")
 
 EVERY_PROJECT: Final = ProjectSelection()
 _SELECTORS_SAID: Final = (
-    " Covers every project of the account unless project_id, project_slug or project_ids choose; rows carry project_id"
-    " when there is more than one."
+    " Covers every project of the account unless project_id, project_slug or project_ids choose; rows carry "
+    "project_id when there is more than one."
 )
 
 
 def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[Any]:
-    """A tool of `/mcp` as `/mcp/account` serves it: the same, with selectors. `question` replaces its input model."""
+    """A tool of `/mcp` as `/mcp/account` serves it: with selectors; `question` replaces its input model."""
 
     async def run(asked: Any, context: Context) -> Reading:
         return await within(context, asked, lambda chosen: tool.run(asked, chosen))
@@ -58,7 +58,7 @@ async def within(
 
 
 def chosen(selection: ProjectSelection, visible: tuple[Project, ...]) -> tuple[Project, ...]:
-    """The visible projects that the selectors name, each once and in the key's order; without selectors all."""
+    """The visible projects the selectors name, each once, in the key's order; without selectors all."""
     if not visible:
         raise RpcError(NO_PROJECTS, "no_projects_visible")
     named = _named(selection, visible)

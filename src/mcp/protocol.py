@@ -52,8 +52,8 @@ INSTRUCTIONS: Final = (
 )
 
 ACCOUNT_INSTRUCTIONS: Final = (
-    "This endpoint answers for every project of an account. list_projects names them, compare_projects ranks them; the "
-    "other tools cover all of them unless project_id, project_slug or project_ids choose. " + INSTRUCTIONS
+    "This endpoint answers for every project of an account. list_projects names them, compare_projects ranks "
+    "them; the other tools cover all of them unless project_id, project_slug or project_ids choose. " + INSTRUCTIONS
 )
 
 

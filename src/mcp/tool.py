@@ -24,7 +24,7 @@ UNTRUSTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may touch while it answers one request. `arrival` is for tools that write, into one project."""
+    """What a tool may touch while it answers one request. `arrival` is for tools that write."""
 
     principal: Principal
     scope: Scope

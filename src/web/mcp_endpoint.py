@@ -1,4 +1,4 @@
-"""`/mcp` and `/mcp/account` over HTTP: who may pass, in the order that costs least; then the protocol takes over."""
+"""`/mcp` and `/mcp/account` over HTTP: who may pass, cheapest checks first; then the protocol takes over."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from web.origins import cors, may_call_mcp, preflight
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One MCP endpoint: the kinds of key it takes, what it calls the others, and the least plan that has it."""
+    """One MCP endpoint: the kinds of key it takes, what it calls the others, the least plan that has it."""
 
     server: McpServer
     kinds: tuple[Kind, ...]

@@ -1,6 +1,6 @@
 """The registry: every tool of both endpoints, in the order `tools/list` shows them.
 
-One file declares a tool, one line adds it to each endpoint; a question over projects is the project's with selectors.
+One file declares a tool, one line adds it to an endpoint; on the account it is the same tool with selectors.
 """
 
 from __future__ import annotations

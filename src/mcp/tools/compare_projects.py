@@ -30,8 +30,8 @@ COMPARE_PROJECTS = Tool(
     name="compare_projects",
     title="Compare projects",
     description=(
-        "Ranks every project of the account by its events (metric count) or exact distinct visitors (metric uniques) in "
-        "a window, highest first; projects without any are listed with 0. Example: "
+        "Ranks every project of the account by its events (metric count) or exact distinct visitors (metric "
+        "uniques) in a window, highest first; projects without any are listed with 0. Example: "
         '{"from":"2026-05-01","to":"2026-06-01","metric":"uniques"}.'
     ),
     input=ComparisonQuestion,
