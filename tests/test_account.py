@@ -1,4 +1,4 @@
-"""`/mcp/account`: one key over every project of an account. Counted by hand; selectors against a small model."""
+"""`/mcp/account`: one key over every project of an account. Counted by hand, selectors by a small model."""
 
 from __future__ import annotations
 
@@ -373,7 +373,7 @@ SELECTED = st.sampled_from(["own a", "own b", "foreign a", "none", ""])
 def test_selectors_follow_the_algebra_of_sets_and_show_no_foreign_row(
     two_firms: Any, tool: str, id_: str | None, slug: str | None, ids: list[str] | None
 ) -> None:
-    """T-ISO-1 and T-ISO-3: the model below says what a selection means; no answer holds another account's text."""
+    """T-ISO-1, T-ISO-3: the model below says what a selection means; no answer holds a foreign text."""
     house, ours, theirs = two_firms
     places = {
         "own a": ours["projects"][0], "own b": ours["projects"][1], "foreign a": theirs["projects"][0],
@@ -424,7 +424,8 @@ def test_the_same_event_id_in_two_projects_is_two_events(two_firms: Any) -> None
     rows = house.rows(ak, "get_stats", ACCOUNT, **MAY, event="OURS $pageview")
     assert [row["value"] for row in rows] == [1, 1]
     foreign = house.account("business")["projects"][0]["sk"]
-    assert house.post("/v1/track", seen("OURS $pageview", "OURS v", "10T09:00:00", event_id="shared"), foreign).json == {
+    same = seen("OURS $pageview", "OURS v", "10T09:00:00", event_id="shared")
+    assert house.post("/v1/track", same, foreign).json == {
         "ok": True, "event_id": "shared",
     }  # fmt: skip
 

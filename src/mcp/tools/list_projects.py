@@ -37,7 +37,7 @@ LIST_PROJECTS = Tool(
     name="list_projects",
     title="List projects",
     description=(
-        "Every project of the account: its project_id and slug, which the other tools take as selectors, and its "
+        "Every project of the account: its project_id and slug, which other tools take as selectors, and its "
         "name. Takes no arguments: {}."
     ),
     input=ProjectsQuestion,
