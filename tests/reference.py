@@ -194,7 +194,8 @@ def satisfies(row: Row, condition: dict[str, Any]) -> bool:
         case "lte":
             return _comparable(actual, wanted) and actual <= wanted
         case "exists":
-            return (actual is not None) == (wanted is not False)
+            there = actual is not None and (condition["field"].startswith("properties.") or actual != "")
+            return there == (wanted is not False)
     raise ValueError(f"unknown operator {op!r}")
 
 

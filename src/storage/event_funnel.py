@@ -10,19 +10,23 @@ from collections.abc import Sequence
 from analytics.questions import FunnelQuestion
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
-from storage.dictionary import COLUMNS, KINDS
+from storage.dictionary import COLUMNS
 from storage.sql_parts import Binder, holds, named_in_window
 
 _ONE_VISITOR = "PARTITION BY project, visitor ORDER BY ts, event, name"
 _BEFORE = f"({_ONE_VISITOR} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 _FROM_HERE_ON = "(PARTITION BY project, visitor ORDER BY ts DESC)"
+#: `at` is `ts << 20` plus an event's place among those of its visitor in the same millisecond, which only matters
+#: where the event itself is asked for: the one a breakdown takes its value from.
+_AT = "(e.ts << 20) + row_number() OVER (PARTITION BY p.value, e.visitor, e.ts ORDER BY e.event, e.name)"
 
 
 def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement:
     """Rows `project, grp, step, visitors, median_ms, mean_ms` for the steps that anyone reached.
 
-    Parts: `matched` the events of any step; `chains` for each of them and each step it completes, from when and until
-    when; `reached` the first completion per visitor and step, no step left out; `placed` the visitor's breakdown group.
+    Parts: `matched` the events of any step; `chains` for each of them and each step it completes, from when, until when
+    and how long; `reached` the first completion per visitor and step, no step left out; `placed` the breakdown value of
+    the step-1 event that the visitor's furthest chain starts with.
     """
     binder = Binder()
     span_ms = question.conversion_window_days * MS_PER_DAY
@@ -38,31 +42,35 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
         if question.order == "ordered"
         else _unordered(matches, end, span, steps)
     )
-    group = _group(binder, question)
+    grouped = question.breakdown is not None
+    text = f"e.{COLUMNS[question.breakdown]}" if question.breakdown else "NULL"
     return binder.statement(f"""
 WITH RECURSIVE {days},
 matched AS MATERIALIZED (
   SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name,
+    {_AT if grouped else "e.ts << 20"} AS at, {text} AS text,
     {flags}
   {source}),
 {chains},
 reached AS (
   SELECT project, visitor, step, took, entered FROM (
     SELECT *, count(*) OVER (PARTITION BY project, visitor ORDER BY step) AS steps_so_far FROM (
-      SELECT project, visitor, step, began, ended - began AS took, entered,
+      SELECT project, visitor, step, began, took, entered,
              row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
         FROM chains WHERE began IS NOT NULL)
      WHERE nth = 1)
    WHERE steps_so_far = step),
 placed AS (
-  SELECT project, visitor, {group} AS grp FROM (
+  SELECT chain.project AS project, chain.visitor AS visitor, text.value AS grp FROM (
     SELECT *, row_number() OVER (PARTITION BY project, visitor ORDER BY step DESC) AS furthest FROM reached) AS chain
+    JOIN matched AS first ON first.project = chain.project AND first.visitor = chain.visitor AND first.at = chain.entered
+    LEFT JOIN dictionary AS text ON text.id = first.text
    WHERE furthest = 1),
 ranked AS (
   SELECT project, grp, step, took,
          row_number() OVER (PARTITION BY project, grp, step ORDER BY took) AS place,
          count(*) OVER (PARTITION BY project, grp, step) AS visitors
-    FROM {"reached JOIN placed USING (project, visitor)" if question.breakdown else "(SELECT *, NULL AS grp FROM reached)"})
+    FROM {"reached JOIN placed USING (project, visitor)" if grouped else "(SELECT *, NULL AS grp FROM reached)"})
 SELECT project, grp, step, max(visitors) AS visitors, avg(took) AS mean_ms,
        max(CASE WHEN place = (visitors + 1) / 2 THEN took END) AS median_ms
   FROM ranked GROUP BY project, grp, step""")
@@ -75,14 +83,14 @@ def _matches(binder: Binder, question: FunnelQuestion, place: int) -> str:
 
 
 def _ordered(question: FunnelQuestion, end: str, span: str, steps: str) -> str:
-    """`began{k}`: the latest step-1 instant from which an event completes step k; carried forward by a running max."""
+    """`began{k}`: the latest step-1 event (its `at`) from which an event completes step k; carried forward by a running max."""
     count = len(question.steps)
     entry = f"is1 AND ts < {end}"
     if question.entry == "first":
         entry += f" AND row_number() OVER (PARTITION BY project, visitor, is1 AND ts < {end} ORDER BY ts, event, name) = 1"
-    carried = [f"carried1 AS (SELECT *, CASE WHEN {entry} THEN ts END AS began1 FROM matched)"]
+    carried = [f"carried1 AS (SELECT *, CASE WHEN {entry} THEN at END AS began1 FROM matched)"]
     carried += [
-        f"""carried{k} AS (SELECT *, CASE WHEN is{k} AND ts - before{k} <= {span} THEN before{k} END AS began{k}
+        f"""carried{k} AS (SELECT *, CASE WHEN is{k} AND ts - (before{k} >> 20) <= {span} THEN before{k} END AS began{k}
     FROM (SELECT *, max(began{k - 1}) OVER {_BEFORE} AS before{k} FROM carried{k - 1}))"""
         for k in range(2, count + 1)
     ]
@@ -91,8 +99,8 @@ def _ordered(question: FunnelQuestion, end: str, span: str, steps: str) -> str:
         ",\n".join(carried)
         + f""",
 chains AS (
-  SELECT project, visitor, step, began, ended, began AS entered FROM (
-    SELECT project, visitor, k.value AS step, ts AS ended, CASE k.value {began} END AS began
+  SELECT project, visitor, step, began, ended, ts - (began >> 20) AS took, began AS entered FROM (
+    SELECT project, visitor, k.value AS step, ts, at AS ended, CASE k.value {began} END AS began
       FROM carried{count} CROSS JOIN json_each({steps}) AS k))"""
     )
 
@@ -109,24 +117,10 @@ def _unordered(matches: Sequence[str], end: str, span: str, steps: str) -> str:
         + " END"
         for k in range(1, count + 1)
     )
+    entered = f"min(CASE WHEN is1 THEN at END) OVER {_FROM_HERE_ON} AS entered"
     return f"""chains AS (
-  SELECT project, visitor, step, CASE WHEN ended - ts <= {span} THEN ts END AS began, ended, next1 AS entered FROM (
-    SELECT project, visitor, ts, next1, k.value AS step, CASE k.value {ends} END AS ended
-      FROM (SELECT *, {nexts} FROM matched) CROSS JOIN json_each({steps}) AS k
+  SELECT project, visitor, step, CASE WHEN ended - ts <= {span} THEN ts END AS began, ended, ended - ts AS took, entered
+    FROM (
+    SELECT project, visitor, ts, entered, k.value AS step, CASE k.value {ends} END AS ended
+      FROM (SELECT *, {nexts}, {entered} FROM matched) CROSS JOIN json_each({steps}) AS k
      WHERE ts < {end}))"""
-
-
-def _group(binder: Binder, question: FunnelQuestion) -> str:
-    """The breakdown value of the step-1 event a visitor's furthest chain starts with, sought in the events' key."""
-    if question.breakdown is None:
-        return "NULL"
-    column = COLUMNS[question.breakdown]
-    first = question.steps[0]
-    filters = "".join(f" AND {holds(binder, one)}" for one in first.filters)
-    return f"""(SELECT text.value FROM events AS e LEFT JOIN dictionary AS text ON text.id = e.{column}
-     WHERE e.project = chain.project AND e.day = chain.entered / {MS_PER_DAY} AND e.visitor = chain.visitor
-       AND e.ts = chain.entered
-       AND e.name = (SELECT id FROM dictionary AS n
-                      WHERE n.project = e.project AND n.kind = {KINDS["event_name"]} AND n.value = {binder.bind(first.event)})
-       {filters}
-     ORDER BY e.event {"DESC" if question.order == "ordered" and question.entry == "any" else "ASC"} LIMIT 1)"""

@@ -100,8 +100,8 @@ _TYPES: Final[dict[type, str]] = {
 def _compared(binder: Binder, condition: Filter, value: str, kind: str) -> str:
     if condition.op == "in":
         wanted = binder.bind(json.dumps(condition.value))
-        return f"""EXISTS (SELECT 1 FROM json_each({wanted}) AS want WHERE want.value = {value}
-          AND (want.type IN ('true', 'false')) = ({kind} IN ('true', 'false')))"""
+        return f"""{kind} NOT IN ('object', 'array') AND EXISTS (SELECT 1 FROM json_each({wanted}) AS want
+        WHERE want.value = {value} AND (want.type IN ('true', 'false')) = ({kind} IN ('true', 'false')))"""
     wanted = binder.bind(condition.value)  # type: ignore[arg-type]  # a list only with `in`
     if condition.op == "contains":
         return f"{kind} = 'text' AND instr({value}, {wanted}) > 0"

@@ -1,0 +1,140 @@
+"""Filters: what a condition may say, and that its SQL holds for exactly the events the plain reading says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from analytics.filters import DIMENSIONS, Filter
+from storage.sql_parts import Binder, holds
+from tests.house import InProcess
+from tests.ledger import Ledger
+from tests.reference import satisfies
+
+VALUES: list[Any] = [
+    0,
+    1,
+    1.0,
+    2.5,
+    -3,
+    9007199254740990,
+    True,
+    False,
+    None,
+    "",
+    "0",
+    "1",
+    "a",
+    "ab",
+    "B",
+    "É",
+    "true",
+]
+VALUES += ["null", "{}", "[]", "[1]", {}, [], [1], {"k": 1}]
+WANTED = [value for value in VALUES if isinstance(value, (str, int, float))]
+KEYS = ["k", "a.b", "$", "$.k", "[0]", 'q"r', "it's", ""]
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    """One event for each value of the property `k`, one for each odd key, one without, and several landings."""
+    house = InProcess()
+    ledger = Ledger(house, house.account()["projects"][0])
+    bags: list[dict[str, Any]] = [{"k": value} for value in VALUES] + [{key: 1} for key in KEYS] + [{}]
+    landings = ["", "?utm_source=a&utm_medium=cpc&utm_campaign=a", "?utm_source=B", "ab?utm_source=%C3%89"]
+    events = [{"properties": bag} for bag in bags] + [
+        {"url": f"https://site.example/{one}"} for one in landings
+    ]
+    for place, event in enumerate(events):
+        base = {
+            "event": "e",
+            "event_id": f"e{place}",
+            "anonymous_id": "v",
+            "timestamp": "2026-05-01T00:00:00Z",
+        }
+        ledger.send([base | event], country="DE" if place % 2 else "")
+    return ledger
+
+
+def found(ledger: Ledger, condition: dict[str, Any]) -> set[str]:
+    house = ledger.service
+    assert isinstance(house, InProcess)
+    binder = Binder()
+    sql = f"SELECT e.payload ->> 0 AS id FROM events AS e WHERE {holds(binder, Filter.model_validate(condition))}"
+    (result,) = asyncio.run(house.db.batch([binder.statement(sql)]))
+    return {row["id"] for row in result.rows}
+
+
+def expected(ledger: Ledger, condition: dict[str, Any]) -> set[str]:
+    return {row.event_id for row in ledger.rows if satisfies(row, condition)}
+
+
+@pytest.mark.parametrize("op", ["eq", "neq", "gt", "gte", "lt", "lte", "contains", "starts_with"])
+def test_one_value_against_every_kind_of_property(ledger: Ledger, op: str) -> None:
+    fits = {
+        "contains": lambda value: isinstance(value, str),
+        "starts_with": lambda value: isinstance(value, str),
+        "eq": lambda value: True,
+        "neq": lambda value: True,
+    }.get(op, lambda value: not isinstance(value, bool))
+    for value in filter(fits, WANTED):
+        condition = {"field": "properties.k", "op": op, "value": value}
+        assert found(ledger, condition) == expected(ledger, condition), condition
+
+
+@pytest.mark.parametrize("op", ["in", "not_in"])
+def test_lists_against_every_kind_of_property(ledger: Ledger, op: str) -> None:
+    for value in WANTED:
+        condition = {"field": "properties.k", "op": op, "value": [value, "never"]}
+        assert found(ledger, condition) == expected(ledger, condition), condition
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key])
+def test_a_property_key_is_one_flat_text_and_never_a_path(ledger: Ledger, key: str) -> None:
+    for op, value in [("eq", 1), ("neq", 1), ("exists", True), ("exists", False)]:
+        condition = {"field": f"properties.{key}", "op": op, "value": value}
+        assert found(ledger, condition) == expected(ledger, condition), condition
+
+
+@pytest.mark.parametrize("field", DIMENSIONS)
+def test_every_operator_on_every_dimension(ledger: Ledger, field: str) -> None:
+    ones = [
+        ("eq", "a"),
+        ("neq", "a"),
+        ("eq", ""),
+        ("neq", "DE"),
+        ("gt", "B"),
+        ("lte", "a"),
+        ("gt", 0),
+        ("eq", True),
+    ]
+    ones += [("contains", "a"), ("starts_with", "/"), ("in", ["DE", "a", 1]), ("not_in", ["paid", "e"])]
+    for op, value in [*ones, ("exists", True), ("exists", False)]:
+        condition = {"field": field, "op": op, "value": value}
+        assert found(ledger, condition) == expected(ledger, condition), condition
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ({"field": "color", "value": 1}, "must be a dimension or 'properties.<key>'"),
+        ({"field": "properties.", "value": 1}, "must be a dimension or 'properties.<key>'"),
+        ({"field": "source", "op": "like", "value": "a"}, "Input should be 'eq'"),
+        ({"field": "source", "op": "in", "value": "a"}, "'in' takes a list"),
+        ({"field": "source", "op": "eq", "value": ["a"]}, "'eq' takes one value, not a list"),
+        ({"field": "source", "op": "in", "value": []}, "at least 1 item"),
+        ({"field": "source", "op": "exists", "value": 1}, "'exists' takes true or false"),
+        ({"field": "source", "op": "contains", "value": 1}, "'contains' takes text"),
+        ({"field": "source", "op": "gt", "value": True}, "'gt' takes a number or text"),
+        ({"field": "source", "value": None}, "valid"),
+        ({"field": "source"}, "Field required"),
+        ({"field": "source", "value": "x" * 513}, "at most 512 characters"),
+    ],
+)
+def test_a_condition_that_makes_no_sense_is_refused_by_name(condition: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Filter.model_validate(condition)
+    assert reason in str(refused.value)
