@@ -55,7 +55,23 @@ CREATE TABLE IF NOT EXISTS dictionary (
   UNIQUE (project, kind, value)
 ) STRICT;
 
--- One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.
+-- One row: the events of one ingest request, acknowledged and not yet folded (src/storage/fold.py). `grouped` is 0 for
+-- a single event, whose `identity` then makes a resend collide, and 1 for several; `body` is a JSON array of events.
+CREATE TABLE IF NOT EXISTS inbox (
+  project  INTEGER NOT NULL,
+  grouped  INTEGER NOT NULL,
+  identity TEXT NOT NULL,
+  body     TEXT NOT NULL,
+  PRIMARY KEY (project, grouped, identity)
+) STRICT, WITHOUT ROWID;
+
+-- One row: how often a project was folded; events carry the number of the fold that stored them.
+CREATE TABLE IF NOT EXISTS folds (
+  project INTEGER PRIMARY KEY,
+  fold    INTEGER NOT NULL
+) STRICT;
+
+-- Tier 3. One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.
 -- `day` is the UTC day of `ts`; `visitor` and `event` are 63-bit hashes of anonymous_id and event_id; `name` to `rule`
 -- are dictionary ids, NULL where absent; `payload` is a JSON array whose places src/storage/event_rows.py names.
 CREATE TABLE IF NOT EXISTS events (
@@ -74,11 +90,77 @@ CREATE TABLE IF NOT EXISTS events (
   os          INTEGER NOT NULL,
   path        INTEGER,
   rule        INTEGER NOT NULL,
+  fold        INTEGER NOT NULL,
   payload     TEXT NOT NULL,
   PRIMARY KEY (project, day, name, visitor, ts, event)
 ) STRICT, WITHOUT ROWID;
 
--- One row: when an event whose client named it but left out the time first arrived, and in which request (`claim`):
+-- Tier 2. One row: one visitor on one day with one combination of these columns, and how many events. 0 = no campaign.
+CREATE TABLE IF NOT EXISTS visitor_days (
+  project     INTEGER NOT NULL,
+  visitor     INTEGER NOT NULL,
+  day         INTEGER NOT NULL,
+  source      INTEGER NOT NULL,
+  medium      INTEGER NOT NULL,
+  campaign    INTEGER NOT NULL,
+  country     INTEGER NOT NULL,
+  device_type INTEGER NOT NULL,
+  browser     INTEGER NOT NULL,
+  os          INTEGER NOT NULL,
+  events      INTEGER NOT NULL,
+  PRIMARY KEY (project, visitor, day, source, medium, campaign, country, device_type, browser, os)
+) STRICT, WITHOUT ROWID;
+
+-- Tier 1. One row: one day of one value of one column (`kind`; `a`, and `b` for pairs, are dictionary ids, 0 = none).
+-- t<k> = visitors of that day and value who had not been seen with it in the k days before: uniques over days a to b are
+-- the sum of t<day - a> over the days. docs/decisions/0010-exact-uniques.md proves it.
+CREATE TABLE IF NOT EXISTS daily (
+  project INTEGER NOT NULL, kind INTEGER NOT NULL, day INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL,
+  t4 INTEGER NOT NULL, t5 INTEGER NOT NULL, t6 INTEGER NOT NULL, t7 INTEGER NOT NULL,
+  t8 INTEGER NOT NULL, t9 INTEGER NOT NULL, t10 INTEGER NOT NULL, t11 INTEGER NOT NULL,
+  t12 INTEGER NOT NULL, t13 INTEGER NOT NULL, t14 INTEGER NOT NULL, t15 INTEGER NOT NULL,
+  t16 INTEGER NOT NULL, t17 INTEGER NOT NULL, t18 INTEGER NOT NULL, t19 INTEGER NOT NULL,
+  t20 INTEGER NOT NULL, t21 INTEGER NOT NULL, t22 INTEGER NOT NULL, t23 INTEGER NOT NULL,
+  t24 INTEGER NOT NULL, t25 INTEGER NOT NULL, t26 INTEGER NOT NULL, t27 INTEGER NOT NULL,
+  t28 INTEGER NOT NULL, t29 INTEGER NOT NULL, t30 INTEGER NOT NULL, t31 INTEGER NOT NULL,
+  t32 INTEGER NOT NULL, t33 INTEGER NOT NULL, t34 INTEGER NOT NULL, t35 INTEGER NOT NULL,
+  t36 INTEGER NOT NULL, t37 INTEGER NOT NULL, t38 INTEGER NOT NULL, t39 INTEGER NOT NULL,
+  t40 INTEGER NOT NULL, t41 INTEGER NOT NULL, t42 INTEGER NOT NULL, t43 INTEGER NOT NULL,
+  t44 INTEGER NOT NULL, t45 INTEGER NOT NULL, t46 INTEGER NOT NULL, t47 INTEGER NOT NULL,
+  t48 INTEGER NOT NULL, t49 INTEGER NOT NULL, t50 INTEGER NOT NULL, t51 INTEGER NOT NULL,
+  t52 INTEGER NOT NULL, t53 INTEGER NOT NULL, t54 INTEGER NOT NULL, t55 INTEGER NOT NULL,
+  t56 INTEGER NOT NULL, t57 INTEGER NOT NULL, t58 INTEGER NOT NULL, t59 INTEGER NOT NULL,
+  t60 INTEGER NOT NULL, t61 INTEGER NOT NULL, t62 INTEGER NOT NULL, t63 INTEGER NOT NULL,
+  t64 INTEGER NOT NULL, t65 INTEGER NOT NULL, t66 INTEGER NOT NULL, t67 INTEGER NOT NULL,
+  t68 INTEGER NOT NULL, t69 INTEGER NOT NULL, t70 INTEGER NOT NULL, t71 INTEGER NOT NULL,
+  t72 INTEGER NOT NULL, t73 INTEGER NOT NULL, t74 INTEGER NOT NULL, t75 INTEGER NOT NULL,
+  t76 INTEGER NOT NULL, t77 INTEGER NOT NULL, t78 INTEGER NOT NULL, t79 INTEGER NOT NULL,
+  t80 INTEGER NOT NULL, t81 INTEGER NOT NULL, t82 INTEGER NOT NULL, t83 INTEGER NOT NULL,
+  t84 INTEGER NOT NULL, t85 INTEGER NOT NULL, t86 INTEGER NOT NULL, t87 INTEGER NOT NULL,
+  t88 INTEGER NOT NULL, t89 INTEGER NOT NULL, t90 INTEGER NOT NULL, t91 INTEGER NOT NULL,
+  PRIMARY KEY (project, kind, day, a, b)
+) STRICT, WITHOUT ROWID;
+
+-- Tier 1 for paths, which are too many to carry uniques. One row: one path on one day; 0 = events without a path.
+CREATE TABLE IF NOT EXISTS daily_paths (
+  project INTEGER NOT NULL,
+  day     INTEGER NOT NULL,
+  path    INTEGER NOT NULL,
+  events  INTEGER NOT NULL,
+  PRIMARY KEY (project, day, path)
+) STRICT, WITHOUT ROWID;
+
+-- One row: a person (63-bit hash of user_id) was seen on a device. Finds the events of a person without reading all.
+CREATE TABLE IF NOT EXISTS people (
+  project INTEGER NOT NULL,
+  person  INTEGER NOT NULL,
+  visitor INTEGER NOT NULL,
+  PRIMARY KEY (project, person, visitor)
+) STRICT, WITHOUT ROWID;
+
+-- One row: an event whose client named it but left out the time: when it first arrived, and in which request (`claim`);
 -- the same event_id within 7 days is a resend.
 CREATE TABLE IF NOT EXISTS arrivals (
   project INTEGER NOT NULL,

@@ -6,6 +6,7 @@ import json
 import re
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from workers import Response as WorkerResponse
@@ -30,12 +31,29 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
     """The Worker's entry point, made anew for each request by the runtime."""
 
     async def fetch(self, request: Any) -> Any:
-        house = _house(self.env)
+        house = _house(self.env, self._defer)
         response = _not_configured() if house is None else await App(house).handle(_request(request))
         return WorkerResponse(response.body or None, status=response.status, headers=response.headers)
 
+    async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
+        """The daily cron. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
+        house = _house(self.env, self._defer)
+        if house is not None:
+            await house.events.fold_waiting()
 
-def _house(env: Any) -> House | None:
+    def _defer(self, work: Awaitable[None]) -> None:
+        """Lets work finish after the response; nobody waits for it, so its failure is logged here."""
+
+        async def run() -> None:
+            try:
+                await work
+            except Exception as error:
+                _log("deferred_failed", error)
+
+        self.ctx.waitUntil(run())
+
+
+def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
     """The wired house, or None while a secret it cannot do without is missing or too short."""
     pepper, salt = _secret(env, "KEY_PEPPER_V1"), _secret(env, "IP_HASH_SALT")
     if pepper is None or salt is None:
@@ -43,7 +61,7 @@ def _house(env: Any) -> House | None:
     database = D1(env.DB)
     keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms)
     return House(
-        events=SqlEventStore(database),
+        events=SqlEventStore(database, defer),
         gate=Gate(keys, {1: bytes.fromhex(pepper)}),
         ip_hash_salt=salt,
         now_ms=_now_ms,

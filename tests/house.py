@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from storage.key_store import KvKeyStore  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
 from web.app import App  # noqa: E402
 from web.house import House as Wiring  # noqa: E402
-from web.messages import Request  # noqa: E402
+from web.messages import Request, Response  # noqa: E402
 
 NOW = "2026-05-20T12:00:00Z"
 
@@ -111,6 +111,7 @@ class InProcess(Service):
     db: Sqlite = field(default_factory=lambda: Sqlite(schema=(ROOT / "schema.sql").read_text()))
     kv: Namespace = field(default_factory=Namespace)
     log: list[tuple[str, BaseException]] = field(default_factory=list)
+    deferred: list[Awaitable[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.key_cache: RecordCache[Any] = RecordCache()
@@ -120,7 +121,7 @@ class InProcess(Service):
     def wiring(self) -> Wiring:
         keys = KvKeyStore(self.kv, self.db, self.key_cache, self.account_cache, self._now_ms)
         return Wiring(
-            events=SqlEventStore(self.db),
+            events=SqlEventStore(self.db, self.deferred.append),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,
             now_ms=self._now_ms,
@@ -138,7 +139,14 @@ class InProcess(Service):
 
         given = {"host": "localhost:8787"} | {name.lower(): value for name, value in (headers or {}).items()}
         country = given.pop("x-test-country", "")
-        response = asyncio.run(self.app.handle(Request(method, self.url + path, given, read_body, country)))
+
+        async def handle() -> Response:
+            response = await self.app.handle(Request(method, self.url + path, given, read_body, country))
+            while self.deferred:
+                await self.deferred.pop(0)
+            return response
+
+        response = asyncio.run(handle())
         return Answer(response.status, response.headers, response.body)
 
     def account(self, plan: str = "business", *projects: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from analytics.event import Event
 from analytics.questions import (
@@ -18,6 +18,9 @@ from analytics.scope import Scope
 from analytics.window import Window
 
 Row = dict[str, Any]
+
+#: Where an answer comes from: whole days and values, visitors per day, or single events (src/storage/tiers.py).
+Tier = Literal["daily", "visitor_days", "events"]
 
 
 class StoreUnavailableError(Exception):
@@ -51,20 +54,21 @@ class Cost:
 class Answer:
     """Rows that answer a question.
 
-    Shape: one dict a row, columns in the contract's order; `truncated` says that the limit cut rows off.
+    Shape: one dict a row, columns in the contract's order; `truncated` says that the limit cut rows off; `tier` is the
+    roll-up that served it.
     """
 
     rows: list[Row]
     cost: Cost = field(default_factory=Cost)
     truncated: bool = False
+    tier: Tier = "events"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The outcome of an append. `duplicates` are events the store already held; nothing was stored for them."""
+    """The outcome of an append. `duplicate` says that the one event of the request was stored already."""
 
-    stored: int
-    duplicates: int
+    duplicate: bool
     cost: Cost = field(default_factory=Cost)
 
 
@@ -117,3 +121,6 @@ class EventStore(Protocol):
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         """Rows `project_id?, event_name, count`, most frequent first."""
+
+    async def fold_waiting(self) -> int:
+        """Brings the roll-ups of every project up to date; how many projects had something waiting."""

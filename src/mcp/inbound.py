@@ -75,8 +75,7 @@ Inbound = Accepted | Acknowledged | Rejected | Batch
 
 #: Methods that only make sense with an answer: without an id they are refused, not silently dropped.
 REQUEST_METHODS: Final = frozenset(
-    "initialize ping server/discover tools/list tools/call resources/list resources/read resources/templates/list "
-    "prompts/list prompts/get completion/complete subscriptions/listen".split()  # noqa: SIM905
+    ["initialize", "ping", "server/discover", "tools/list", "tools/call", "resources/list", "resources/read", "resources/templates/list", "prompts/list", "prompts/get", "completion/complete", "subscriptions/listen"]
 )
 #: The parameter that `Mcp-Name` repeats. Source: 2026-07-28, Transports, required headers.
 NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}

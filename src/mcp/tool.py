@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from access.gate import Principal
 from analytics.event import Arrival
 from analytics.scope import Scope
-from analytics.store import Answer, EventStore
+from analytics.store import Answer, EventStore, Tier
 from analytics.window import Window
 
 Question = TypeVar("Question", bound=BaseModel)
@@ -109,7 +109,7 @@ class WindowEcho(Output):
 class Meta(Output):
     """How an answer was made: the storage tier that served it and how many rows the database read."""
 
-    tier: Literal["events"]
+    tier: Tier
     rows_read: int
 
 
@@ -127,7 +127,7 @@ def reading(answer: Answer, window: Window, **more: Any) -> Reading:
         "rows": answer.rows,
         "window": window.described(),
         "truncated": answer.truncated,
-        "meta": {"tier": "events", "rows_read": answer.cost.rows_read},
+        "meta": {"tier": answer.tier, "rows_read": answer.cost.rows_read},
     }
     return Reading(answer.rows, {**more, **envelope})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from analytics.event import Event
 from analytics.questions import (
@@ -19,25 +19,49 @@ from analytics.store import Answer, Cost, FunnelCounts, Row, StepCount, Stored
 from analytics.window import Window, format_instant
 from storage.database import Database, Result, Statement
 from storage.event_funnel import select_funnel
-from storage.event_rows import label, select_events, select_recent, store_statements
-from storage.event_stats import select_comparison, select_event_names, select_sources, select_stats
+from storage.event_rows import label, select_events, select_recent
+from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
+from storage.fold import WAITING_PROJECTS, fold
 from storage.guard import check, guard
+from storage.inbox import accept
 
 MAX_EVENT_NAMES = 1_000
+#: A request this large is folded right after its answer; of smaller ones every so many'th is, whichever isolate it hits.
+FOLD_AT_ONCE = 200
+FOLD_ONE_IN = 64
 
 
 class SqlEventStore:
-    """The port of analytics/store.py over the tables of schema.sql."""
+    """The port of analytics/store.py over the tables of schema.sql.
 
-    def __init__(self, database: Database) -> None:
+    An append is one row in the inbox; a question first folds what waits for its projects, in the same batch, and so
+    sees everything that was acknowledged before it. `defer` runs something after the response (Workers: waitUntil).
+    """
+
+    def __init__(self, database: Database, defer: Callable[[Awaitable[None]], None]) -> None:
         self._database = database
+        self._defer = defer
 
     async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
         (project,) = scope.projects
         claim = secrets.token_hex(8)
-        results = await self._guarded(scope, store_statements(scope.key_id, project.number, events, claim))
-        stored = results[-1].changes
-        return Stored(stored=stored, duplicates=len(events) - stored, cost=_cost(results))
+        verdict, accepted = await self._database.batch(
+            [guard(scope), accept(scope.key_id, project.number, events, claim)]
+        )
+        check(scope, verdict)
+        if len(events) >= FOLD_AT_ONCE or int(claim, 16) % FOLD_ONE_IN == 0:
+            self._defer(self._fold(project.number))
+        return Stored(duplicate=accepted.changes == 0, cost=_cost([verdict, accepted]))
+
+    async def fold_waiting(self) -> int:
+        """Folds every project for which something waits, one at a time; how many there were. For the cron."""
+        (waiting,) = await self._database.batch([WAITING_PROJECTS])
+        for row in waiting.rows:
+            await self._fold(row["project"])
+        return len(waiting.rows)
+
+    async def _fold(self, number: int) -> None:
+        await self._database.batch(fold([number]))
 
     async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
         statements = [select_events(project.number, question) for project in scope.projects]
@@ -50,35 +74,36 @@ class SqlEventStore:
 
     async def stats(self, scope: Scope, question: StatsQuestion) -> Answer:
         by_project = scope.spans_projects or question.by_project
-        statement = select_stats(scope.numbers, question, by_project)
-        answer = await self._rows(scope, statement, question.limit, by_project=by_project)
+        planned = plan_stats(scope.numbers, question, by_project)
+        answer = await self._planned(scope, planned, question.limit, by_project=by_project)
         for row in answer.rows:
             if "bucket" in row:
                 row["bucket"] = format_instant(row["bucket"])
         return answer
 
     async def sources(self, scope: Scope, question: SourcesQuestion) -> Answer:
-        answer = await self._rows(scope, select_sources(scope.numbers, question), question.limit)
+        answer = await self._planned(scope, plan_sources(scope.numbers, question), question.limit)
         for row in answer.rows:
             row["paid_share"] = row.pop("paid") / row["events"]
         return answer
 
     async def compare(self, scope: Scope, question: ComparisonQuestion) -> Answer:
-        (result,) = await self._guarded(scope, [select_comparison(scope.numbers, question)])
+        planned = plan_comparison(scope.numbers, question)
+        (result,) = await self._asked(scope, [planned.statement])
         values = {row["project"]: row["value"] for row in result.rows}
         rows: list[Row] = [
             {"project_id": one.id, "slug": one.slug, "name": one.name, "value": values.get(one.number, 0)}
             for one in scope.projects
         ]
-        return Answer(sorted(rows, key=lambda row: (-row["value"], row["slug"])), _cost([result]))
+        rows.sort(key=lambda row: (-row["value"], row["slug"]))
+        return Answer(rows, _cost([result]), tier=planned.tier)
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
-        return await self._rows(
-            scope, select_event_names(scope.numbers, window, MAX_EVENT_NAMES), MAX_EVENT_NAMES
-        )
+        planned = plan_event_names(scope.numbers, window, MAX_EVENT_NAMES)
+        return await self._planned(scope, planned, MAX_EVENT_NAMES)
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
-        (result,) = await self._guarded(scope, [select_funnel(scope.numbers, question)])
+        (result,) = await self._asked(scope, [select_funnel(scope.numbers, question)])
         ids = {project.number: project.id if scope.spans_projects else None for project in scope.projects}
         steps = [
             StepCount(
@@ -95,7 +120,7 @@ class SqlEventStore:
 
     async def _newest(self, scope: Scope, statements: list[Statement], limit: int) -> Answer:
         """The newest rows over all projects: each project's own newest, merged by time."""
-        results = await self._guarded(scope, statements)
+        results = await self._asked(scope, statements)
         labelled = [
             [label(row, project.id if scope.spans_projects else None) for row in result.rows]
             for project, result in zip(scope.projects, results, strict=True)
@@ -103,21 +128,22 @@ class SqlEventStore:
         rows = list(heapq.merge(*labelled, key=lambda row: row["timestamp"], reverse=True))
         return Answer(rows[:limit], _cost(results), truncated=len(rows) > limit)
 
-    async def _rows(
-        self, scope: Scope, statement: Statement, limit: int, *, by_project: bool = False
+    async def _planned(
+        self, scope: Scope, planned: Planned, limit: int, *, by_project: bool = False
     ) -> Answer:
-        (result,) = await self._guarded(scope, [statement])
+        (result,) = await self._asked(scope, [planned.statement])
         rows: list[Row] = [dict(row) for row in result.rows[:limit]]
         if not (by_project or scope.spans_projects):
             for row in rows:
                 row.pop("project_id", None)
-        return Answer(rows, _cost([result]), truncated=len(result.rows) > limit)
+        return Answer(rows, _cost([result]), truncated=len(result.rows) > limit, tier=planned.tier)
 
-    async def _guarded(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
-        """Runs the statements behind the guard, in its own batch. Errors: ScopeWithdrawnError."""
-        verdict, *results = await self._database.batch([guard(scope), *statements])
+    async def _asked(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
+        """Runs questions behind the guard and the fold, in one batch. Errors: ScopeWithdrawnError."""
+        folding = fold(scope.numbers)
+        verdict, *results = await self._database.batch([guard(scope), *folding, *statements])
         check(scope, verdict)
-        return results
+        return results[len(folding) :]
 
 
 def _cost(results: Sequence[Result]) -> Cost:

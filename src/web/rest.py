@@ -43,18 +43,15 @@ async def track(request: Request, house: House, principal: Principal) -> Respons
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
     stored = await house.events.append(principal.scope(), [event])
     outcome: dict[str, Any] = {"ok": True, "event_id": event.event_id}
-    return json_response(202, outcome | {"duplicate": True} if stored.duplicates else outcome)
+    return json_response(202, outcome | {"duplicate": True} if stored.duplicate else outcome)
 
 
 async def batch(request: Request, house: House, principal: Principal) -> Response:
     """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
     bodies = _payload(TrackBatch, await read_json_object(request), house.now_ms())
     arrival = house.arrival(request, principal, _origin_of(principal))
-    stored = await house.events.append(
-        principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events]
-    )
-    outcome: dict[str, Any] = {"ok": True, "count": len(bodies.events)}
-    return json_response(202, outcome | {"duplicates": stored.duplicates} if stored.duplicates else outcome)
+    await house.events.append(principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events])
+    return json_response(202, {"ok": True, "count": len(bodies.events)})
 
 
 async def identify(request: Request, house: House, principal: Principal) -> Response:

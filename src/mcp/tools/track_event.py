@@ -18,7 +18,7 @@ async def _run(tracked: TrackedEvent, context: Context) -> Reading:
     event = enrich(tracked, context.arrival())
     stored = await context.events.append(context.scope, [event])
     outcome: dict[str, object] = {"ok": True, "event_id": event.event_id}
-    if stored.duplicates:
+    if stored.duplicate:
         outcome["duplicate"] = True
     return Reading(outcome, outcome)
 

@@ -1,0 +1,110 @@
+"""The inbox: one durable row per ingest request. What an event looks like on its way in is defined here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from analytics.event import Event, compact_json, default_session_id
+from analytics.window import day_of
+from storage.database import Statement
+from storage.dictionary import KINDS, hash63
+from storage.guard import MAY_WRITE
+
+#: How long an `event_id` that came without a timestamp marks a resend (contract.md §2).
+RESEND_WINDOW_MS: Final = 7 * 86_400_000
+
+#: One event on its way in is a JSON array with these places, and then one text for each kind of the dictionary.
+DAY, VISITOR, TS, EVENT, UNTIMED, PAYLOAD, PERSON, FIRST_TEXT = range(8)
+
+#: The place of each kind's text.
+TEXT_PLACES: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS, start=FIRST_TEXT)}
+
+_ACCEPT: Final = f"""
+INSERT INTO inbox (project, grouped, identity, body)
+SELECT ?2, 1, ?3, ?4 WHERE {MAY_WRITE}
+ON CONFLICT DO NOTHING"""
+
+#: A single event that its client named: refused when it is stored, or waits in the inbox, already.
+_ACCEPT_NAMED: Final = f"""
+INSERT INTO inbox (project, grouped, identity, body)
+SELECT ?2, 0, ?3, ?4
+  FROM (SELECT ?5 ->> {DAY} AS day, ?5 ->> {VISITOR} AS visitor, ?5 ->> {TS} AS ts, ?5 ->> {EVENT} AS event,
+               ?5 ->> {TEXT_PLACES["event_name"]} AS name) AS mine
+ WHERE {MAY_WRITE}
+   AND NOT EXISTS (
+     SELECT 1 FROM inbox AS i CROSS JOIN json_each(i.body) AS one
+      WHERE i.project = ?2 AND i.grouped = 1 AND one.value ->> {EVENT} = mine.event
+        AND {{waiting}})
+   AND NOT EXISTS ({{stored}})
+ON CONFLICT DO NOTHING"""
+
+_ACCEPT_TIMED: Final = _ACCEPT_NAMED.format(
+    waiting=f"one.value ->> {TS} = mine.ts AND one.value ->> {VISITOR} = mine.visitor"
+    f" AND one.value ->> {TEXT_PLACES['event_name']} = mine.name",
+    stored=f"""
+     SELECT 1 FROM events AS e
+      WHERE e.project = ?2 AND e.day = mine.day AND e.visitor = mine.visitor AND e.ts = mine.ts AND e.event = mine.event
+        AND e.name = (SELECT id FROM dictionary
+                       WHERE project = ?2 AND kind = {KINDS["event_name"]} AND value = mine.name)""",
+)
+_ACCEPT_UNTIMED: Final = _ACCEPT_NAMED.format(
+    waiting=f"one.value ->> {UNTIMED}",
+    stored=f"""
+     SELECT 1 FROM arrivals AS a
+      WHERE a.project = ?2 AND a.event = mine.event AND mine.ts - a.ts < {RESEND_WINDOW_MS}""",
+)
+
+
+def accept(key_id: str, project: int, events: Sequence[Event], claim: str) -> Statement:
+    """The statement that acknowledges a request: it changes one row, or none when its one event is a duplicate.
+
+    `claim` is unique to the request, so that running the same statement again stores nothing more.
+    """
+    rows = [_row(event) for event in _first_of_each(events)]
+    body = compact_json(rows)
+    if len(events) > 1 or not events[0].named_by_client:
+        return Statement(_ACCEPT, (key_id, project, claim, body))
+    (row,) = rows
+    sql = _ACCEPT_UNTIMED if row[UNTIMED] else _ACCEPT_TIMED
+    return Statement(sql, (key_id, project, _identity(row), body, compact_json(row)))
+
+
+def _first_of_each(events: Sequence[Event]) -> list[Event]:
+    """Of the events of one request that share an event_id and left out the time, the first."""
+    seen: dict[object, Event] = {}
+    for event in events:
+        seen.setdefault(id(event) if event.timed_by_client else event.event_id, event)
+    return list(seen.values())
+
+
+def _identity(row: Sequence[Any]) -> str:
+    """What makes two single events of the inbox the same one."""
+    if row[UNTIMED]:
+        return f"{row[EVENT]}"
+    return f"{row[EVENT]} {row[VISITOR]} {row[TS]} {row[TEXT_PLACES['event_name']]}"
+
+
+def _row(event: Event) -> list[Any]:
+    session = (
+        None if event.session_id == default_session_id(event.anonymous_id, event.ts_ms) else event.session_id
+    )
+    payload = [
+        event.event_id, event.anonymous_id, event.user_id, session, event.url, event.referrer,
+        from_json(event.properties), event.ip_hash, event.origin, event.received_ms,
+    ]  # fmt: skip
+    return [
+        day_of(event.ts_ms), hash63(event.anonymous_id), event.ts_ms, hash63(event.event_id),
+        int(event.named_by_client and not event.timed_by_client), payload,
+        None if event.user_id is None else hash63(event.user_id),
+        *(_text(event, kind) for kind in KINDS),
+    ]  # fmt: skip
+
+
+def _text(event: Event, kind: str) -> str | None:
+    if kind == "rule":
+        return f"{event.source_confidence}:{event.source_rule_id}"
+    text: str | None = getattr(event, kind)
+    return text

@@ -1,0 +1,180 @@
+"""The folded store against the slow reference: the same stream, late, shuffled and repeated; every answer on any window."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from analytics.event import Event
+from analytics.questions import SourcesQuestion, StatsQuestion
+from analytics.scope import Project, Scope
+from analytics.window import MS_PER_DAY, MS_PER_HOUR, format_instant, parse_instant
+from storage.dictionary import hash63
+from storage.event_store import SqlEventStore
+from tests import reference
+from tests.house import InProcess
+
+START = parse_instant("2026-02-20")
+COLUMNS = ["event_name", "source", "medium", "campaign", "country", "device_type", "browser", "os", "path"]
+
+
+def stream(chance: random.Random, count: int, days: int) -> list[Event]:
+    """Events of few visitors and few values, so that everything collides: days, hours, values, instants."""
+    events = []
+    for number in range(count):
+        hour = chance.randrange(days * 24)
+        ts_ms = START + hour * MS_PER_HOUR + chance.choice([0, 0, 1, MS_PER_HOUR - 1])
+        visitor = f"v{hour // (24 * 30) * 3 + chance.randrange(6)}"  # some leave, others come
+        source, medium = chance.choice(
+            [("facebook", "paid"), ("facebook", "social"), ("google", "paid"), ("x", "x")]
+        )
+        events.append(
+            Event(
+                event_id=f"e{number}",
+                event_name=chance.choice(["view", "view", "cart", "buy"]),
+                ts_ms=ts_ms,
+                received_ms=ts_ms,
+                anonymous_id=visitor,
+                user_id=None,
+                session_id="s",
+                url=None,
+                path=chance.choice([None, "/", "/a"]),
+                referrer=None,
+                properties="{}",
+                source=source,
+                medium=medium,
+                campaign=chance.choice([None, "spring"]),
+                source_confidence="high",
+                source_rule_id="utm",
+                country=chance.choice(["DE", "US"]),
+                device_type="desktop",
+                browser=chance.choice(["chrome", ""]),
+                os="linux",
+                ip_hash="",
+                origin="server",
+                timed_by_client=True,
+                named_by_client=True,
+            )
+        )
+    return events
+
+
+def row_of(event: Event, project: str) -> reference.Row:
+    return reference.Row(
+        project=project,
+        event_id=event.event_id,
+        event_name=event.event_name,
+        ts_ms=event.ts_ms,
+        anonymous_id=event.anonymous_id,
+        source=event.source,
+        medium=event.medium,
+        campaign=event.campaign,
+        country=event.country,
+        device_type=event.device_type,
+        browser=event.browser,
+        os=event.os,
+        path=event.path,
+        tie=hash63(event.event_id),
+    )
+
+
+class Folded:
+    """A store over a house with one project, fed in requests of random sizes and folded at random moments."""
+
+    def __init__(self, chance: random.Random, count: int) -> None:
+        house = InProcess()
+        keys = house.account("business")
+        self.db = house.db
+        found = self.db.connection.execute("SELECT id FROM api_keys WHERE kind = 'sk'").fetchone()
+        project = keys["projects"][0]
+        self.scope = Scope(
+            found["id"], keys["account"]["id"], (Project(1, project["id"], project["slug"], project["name"]),)
+        )
+        self.deferred: list[Awaitable[None]] = []
+        self.store = SqlEventStore(self.db, self.deferred.append)
+        #: Within the reach of the tails, or beyond it.
+        self.days = chance.choice([40, 140])
+        self.events = stream(chance, count, self.days)
+        sent = [*self.events, *chance.choices(self.events, k=count // 5)]
+        if chance.random() < 0.5:
+            chance.shuffle(sent)
+        else:
+            sent.sort(key=lambda event: event.ts_ms + chance.choice([0, 0, 0, 3 * MS_PER_DAY]))
+        asyncio.run(self._feed(chance, sent))
+
+    async def _feed(self, chance: random.Random, sent: list[Event]) -> None:
+        while sent:
+            size = chance.choice([1, 1, 2, 7, 30])
+            await self.store.append(self.scope, sent[:size])
+            sent = sent[size:]
+            if chance.random() < 0.3:
+                await self.store.fold_waiting()
+        for work in self.deferred:
+            await work
+
+    @property
+    def rows(self) -> list[reference.Row]:
+        return [row_of(event, self.scope.projects[0].id) for event in self.events]
+
+
+def window_of(chance: random.Random, days: int) -> tuple[int, int]:
+    """Aligned to midnight or not, short or long, also across all there is."""
+    start = START + chance.randrange(-3, days) * MS_PER_DAY
+    end = start + chance.choice([1, 1, 2, 5, 7, 30, 60, 91, 92, 93, 100, 140]) * MS_PER_DAY
+    if chance.random() < 0.6:
+        start += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, MS_PER_DAY - 1])
+        end += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, -1])
+    return start, max(end, start + 1)
+
+
+def stats_arguments(chance: random.Random) -> dict[str, Any]:
+    size = chance.choice([0, 1, 1, 1, 2, 3])
+    arguments: dict[str, Any] = {
+        "metric": chance.choice(["count", "uniques", "uniques"]),
+        "group_by": chance.choice(
+            [["source", "medium"], chance.sample(COLUMNS, size), chance.sample(COLUMNS, size)]
+        ),
+        "limit": 1000,
+    }
+    if chance.random() < 0.3:
+        arguments["event"] = chance.choice(["view", "buy", "none"])
+    if chance.random() < 0.4:
+        arguments["interval"] = chance.choice(["hour", "day", "week", "month"])
+    return arguments
+
+
+def question(kind: type[Any], start: int, end: int, arguments: dict[str, Any]) -> Any:
+    return kind.model_validate({"from": format_instant(start), "to": format_instant(end), **arguments})
+
+
+def compare_once(folded: Folded, chance: random.Random) -> str:
+    """Asks one random question; returns the tier that answered."""
+    start, end = window_of(chance, folded.days)
+    if chance.random() < 0.3:
+        breakdown = chance.choice(["source", "source_medium"])
+        asked = question(SourcesQuestion, start, end, {"breakdown": breakdown, "limit": 200})
+        answer = asyncio.run(folded.store.sources(folded.scope, asked))
+        expected = reference.sources(folded.rows, from_ms=start, to_ms=end, breakdown=breakdown, limit=200)
+        assert answer.rows == expected, (breakdown, format_instant(start), format_instant(end))
+        return answer.tier
+    arguments = stats_arguments(chance)
+    answer = asyncio.run(folded.store.stats(folded.scope, question(StatsQuestion, start, end, arguments)))
+    expected = reference.stats(folded.rows, from_ms=start, to_ms=end, **arguments)
+    assert answer.rows == expected, (arguments, format_instant(start), format_instant(end), answer.tier)
+    return answer.tier
+
+
+COMPARISONS = int(os.environ.get("ROLLUP_COMPARISONS", "2000"))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_answer_of_the_folded_store_equals_the_reference(seed: int) -> None:
+    chance = random.Random(seed)
+    folded = Folded(chance, chance.choice([30, 120, 300]))
+    tiers = {compare_once(folded, chance) for _ in range(COMPARISONS // 20)}
+    assert tiers == {"daily", "visitor_days", "events"}
