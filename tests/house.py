@@ -149,6 +149,12 @@ class InProcess(Service):
         response = asyncio.run(handle())
         return Answer(response.status, response.headers, response.body)
 
+    def everything_stored(self) -> str:
+        """Every value of every table, and all of KV, as one text to search."""
+        tables = self.db.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        rows = [row for (name,) in tables for row in self.db.connection.execute(f'SELECT * FROM "{name}"')]
+        return "\n".join([*(repr(tuple(row)) for row in rows), *map(repr, self.kv.entries.items())])
+
     def account(self, plan: str = "business", *projects: str) -> dict[str, Any]:
         """A new account in the shape of dev-keys.json; one project `Site` unless told."""
         names = projects or ("Site",)

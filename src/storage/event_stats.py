@@ -94,7 +94,10 @@ def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
     by_medium = question.breakdown == "source_medium"
     pairs = Counting(numbers, question.window, ("source", "medium"), visitors=by_medium)
     tier, common, rows = counted(binder, pairs)
-    paid = f"medium IN (SELECT id FROM dictionary WHERE project = pairs.project AND kind = {KINDS['medium']} AND value = 'paid')"
+    paid = (
+        "medium IN (SELECT id FROM dictionary"
+        f" WHERE project = pairs.project AND kind = {KINDS['medium']} AND value = 'paid')"
+    )
     rows = (
         f"SELECT project, source, medium, events, uniques, ({paid}) * events AS paid FROM ({rows}) AS pairs"
     )
@@ -181,8 +184,7 @@ def _bucket(counting: Counting, day: str) -> str:
 
 
 def _first_day(counting: Counting, day: str) -> str:
-    assert counting.interval is not None
-    return _FIRST_DAY[counting.interval].format(day=day)
+    return _FIRST_DAY[counting.interval or "day"].format(day=day)
 
 
 # --- tier 1 ----------------------------------------------------------------------------------------------------------
@@ -284,7 +286,8 @@ def _from_visitor_days(binder: Binder, counting: Counting) -> str:
     days, columns = counting.whole_days, _columns(counting.columns)
     keys = "".join(f", nullif(v.{column}, 0) AS {column}" for column in columns)
     projects = binder.bind(json.dumps(list(counting.numbers)))
-    rows = f"""SELECT p.value AS project, {_bucket(counting, "v.day")} AS bucket{keys}, v.visitor AS visitor, v.events AS events
+    rows = f"""SELECT p.value AS project, {_bucket(counting, "v.day")} AS bucket{keys},
+            v.visitor AS visitor, v.events AS events
        FROM json_each({projects}) AS p CROSS JOIN visitor_days AS v
       WHERE v.project = p.value AND v.day BETWEEN {binder.bind(days.start)} AND {binder.bind(days.stop - 1)}"""
     edges = _edge_events(binder, counting)
