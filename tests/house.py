@@ -149,6 +149,10 @@ class InProcess(Service):
         response = asyncio.run(handle())
         return Answer(response.status, response.headers, response.body)
 
+    def fold(self) -> None:
+        """Moves what waits in the inbox into the tables, for tests that look at those themselves."""
+        asyncio.run(self.wiring().events.fold_waiting())
+
     def everything_stored(self) -> str:
         """Every value of every table, and all of KV, as one text to search."""
         tables = self.db.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()

@@ -62,6 +62,7 @@ def ledger() -> Ledger:
 def found(ledger: Ledger, condition: dict[str, Any]) -> set[str]:
     house = ledger.service
     assert isinstance(house, InProcess)
+    house.fold()
     binder = Binder()
     sql = f"SELECT e.payload ->> 0 AS id FROM events AS e WHERE {holds(binder, Filter.model_validate(condition))}"
     (result,) = asyncio.run(house.db.batch([binder.statement(sql)]))
