@@ -31,7 +31,8 @@ class Ledger:
 
     def send(self, events: Sequence[Mapping[str, Any]], *, country: str = "", user_agent: str = "") -> None:
         """Stores events, each with its own `event_id`, `anonymous_id` and `timestamp`, and notes them down."""
-        self.service.track(self.project["sk"], *events, x_test_country=country, user_agent=user_agent)
+        at = {"x_test_country": country, "mf_cf_blob": json.dumps({"country": country})}  # one for each ring
+        self.service.track(self.project["sk"], *events, user_agent=user_agent, **at)
         self.rows += [self._row(event, country, user_agent) for event in events]
 
     def _row(self, event: Mapping[str, Any], country: str, user_agent: str) -> Row:
@@ -107,9 +108,10 @@ class Ledger:
         return rows
 
 
-_QUERY_COLUMNS = (
-    "event_name anonymous_id user_id source medium campaign referrer url path country device_type properties"
-).split()
+_QUERY_COLUMNS = [
+    "event_name", "anonymous_id", "user_id", "source", "medium", "campaign",
+    "referrer", "url", "path", "country", "device_type", "properties",
+]  # fmt: skip
 
 
 def _without_mean(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ VALUES: list[Any] = [
 ]
 SCALARS = st.sampled_from([value for value in VALUES if isinstance(value, (str, int, float))])
 DIMENSIONS = ["event_name", "source", "medium", "campaign", "country", "device_type", "browser", "os", "path"]
+OPERATORS = ["eq", "neq", "in", "not_in", "contains", "starts_with", "gt", "gte", "lt", "lte", "exists"]
 DEVICES = ["", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0.0.0 Safari/537.36"]
 
 EVENTS = st.fixed_dictionaries(
@@ -93,7 +94,7 @@ def ledger_of(history: list[dict[str, Any]]) -> Ledger:
 @st.composite
 def filters(draw: st.DrawFn) -> dict[str, Any]:
     field = draw(st.sampled_from([*DIMENSIONS, *(f"properties.{key}" for key in KEYS)]))
-    op = draw(st.sampled_from("eq neq in not_in contains starts_with gt gte lt lte exists".split()))
+    op = draw(st.sampled_from(OPERATORS))
     texts = st.sampled_from(
         ["", "a", "DE", "/a", "google", "paid", "mobile", "desktop", "chrome", "spring", "É"]
     )
