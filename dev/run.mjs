@@ -15,14 +15,14 @@ const remoteSchema = (args) =>
 // process is killed the hard way: its IPC channel closes.
 const tasks = {
   serve: { needs: ["node", "venv", "vendor"], linked: true, commands: (args) => [[node22(), "dev/serve.mjs", ...args]] },
-  test: { needs: ["node", "venv", "vendor", "mcp"], commands: (args) => [python("-m", "pytest", ...args)] },
+  test: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: (args) => [python("-m", "pytest", ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
   deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },
-  setup: { needs: ["node", "venv", "vendor", "mcp"], commands: () => [] },
+  setup: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: () => [] },
 };
 
 // Runs a command in the foreground and passes on the signals sent to this process alone.

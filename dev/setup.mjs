@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { hasChromium, installChromium } from "./chromium.mjs";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url)).replace(/[/\\]$/, "");
 export const PYTHON = path.join(ROOT, ".venv/bin/python");
@@ -50,6 +51,7 @@ const steps = {
       fs.renameSync(fresh, target);
     },
   },
+  chromium: { what: "Chromium, for the tests in a browser", isCurrent: hasChromium, run: installChromium },
 };
 
 /** Brings the named steps up to date, one process at a time; instant when nothing changed. */
@@ -62,7 +64,7 @@ export function setup(...names) {
       process.stderr.write(`setup: installing ${step.what} …\n`);
       const started = Date.now();
       step.run();
-      fs.writeFileSync(path.join(ROOT, step.stamp), fingerprint(step)); // last: an interrupted step starts over
+      if (step.stamp) fs.writeFileSync(path.join(ROOT, step.stamp), fingerprint(step)); // last: an interrupted step starts over
       process.stderr.write(`setup: ${step.what} ready after ${Math.round((Date.now() - started) / 1000)} s\n`);
     }
   });
@@ -89,7 +91,8 @@ function pip(python, ...args) {
   command(python, ["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", ...args]);
 }
 
-function command(name, args) {
+/** Runs a program of this machine, its output on stderr. Errors: SetupError. */
+export function command(name, args) {
   const result = spawnSync(name, args, { cwd: ROOT, stdio: ["ignore", 2, 2] });
   if (result.error) throw new SetupError(`Could not start ${name}: ${result.error.message}`);
   if (result.signal) process.kill(process.pid, result.signal);
@@ -114,6 +117,7 @@ function removeTests(folder) {
 }
 
 function isCurrent(step) {
+  if (step.isCurrent) return step.isCurrent();
   try {
     return fs.readFileSync(path.join(ROOT, step.stamp), "utf8") === fingerprint(step);
   } catch {

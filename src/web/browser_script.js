@@ -67,7 +67,7 @@
   const here = () => location.href.split("#")[0].slice(0, 2048);
 
   const track = (name, properties) => {
-    if (stopped || queue.length + inFlight >= QUEUE) return;
+    if (stopped || !name || queue.length + inFlight >= QUEUE) return;
     const event = {
       event: String(name),
       event_id: randomId(),
@@ -124,7 +124,7 @@
     failures = 0;
     if (status < 400) size = BATCH;
     else if (status !== 400 && status !== 413) {
-      stopped = true; // the key, the origin or the plan is refused: so will the rest be
+      stopped = true; // the key, the origin or the plan is refused: so would the rest be
       queue = [];
     } else if (batch.length > 1) {
       queue = batch.concat(queue);
@@ -179,7 +179,7 @@
 
   const start = () => {
     const calls = Array.isArray(early) ? early : [];
-    const isIdentity = ([name]) => name === "identify" || name === "setAnonymousId";
+    const isIdentity = (call) => ["identify", "setAnonymousId"].includes(call && call[0]);
     calls.filter(isIdentity).forEach(mm.push);
     page();
     calls.filter((call) => !isIdentity(call)).forEach(mm.push);
