@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
+import js
+from pyodide.ffi import to_js
 from workers import Response as WorkerResponse
 from workers import WorkerEntrypoint
 
@@ -26,6 +30,9 @@ from web.messages import Request, Response, error_response
 _KEYS: RecordCache[KeyRecord] = RecordCache()
 _ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
 
+#: Streams being written: the event loop alone would let them be collected half-way.
+_STREAMS: set[asyncio.Future[None]] = set()
+
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no types
     """The Worker's entry point, made anew for each request by the runtime."""
@@ -33,7 +40,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
     async def fetch(self, request: Any) -> Any:
         house = _house(self.env, self._defer)
         response = _not_configured() if house is None else await App(house).handle(_request(request))
-        return WorkerResponse(response.body or None, status=response.status, headers=response.headers)
+        return _worker_response(response)
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """The daily cron. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
@@ -91,6 +98,27 @@ def _request(request: Any) -> Request:
     headers = {name.lower(): value for name, value in request.headers.items()}
     country = getattr(request.cf, "country", None) if request.cf else None
     return Request(request.method.value, request.url, headers, read_body, country or "")
+
+
+def _worker_response(response: Response) -> Any:
+    """The response as the runtime sends it; a stream goes on being written after this returns."""
+    if response.stream is None:
+        return WorkerResponse(response.body or None, status=response.status, headers=response.headers)
+    pipe = js.TransformStream.new()
+    _STREAMS.add(writing := asyncio.ensure_future(_write(response.stream, pipe.writable.getWriter())))
+    writing.add_done_callback(_STREAMS.discard)
+    return WorkerResponse(pipe.readable, status=response.status, headers=response.headers)
+
+
+async def _write(stream: AsyncGenerator[str], writer: Any) -> None:
+    """Copies a stream to the client, and stops it when the client has gone."""
+    try:
+        async with aclosing(stream) as pieces:
+            async for piece in pieces:
+                await writer.write(to_js(piece.encode()))
+        await writer.close()
+    except Exception as error:
+        _log("stream_ended", error)
 
 
 def _log(event: str, error: BaseException) -> None:

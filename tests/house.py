@@ -25,7 +25,7 @@ from storage.key_store import KvKeyStore  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
 from web.app import App  # noqa: E402
 from web.house import House as Wiring  # noqa: E402
-from web.messages import Request, Response  # noqa: E402
+from web.messages import Request  # noqa: E402
 
 NOW = "2026-05-20T12:00:00Z"
 
@@ -140,14 +140,14 @@ class InProcess(Service):
         given = {"host": "localhost:8787"} | {name.lower(): value for name, value in (headers or {}).items()}
         country = given.pop("x-test-country", "")
 
-        async def handle() -> Response:
+        async def answer() -> Answer:
             response = await self.app.handle(Request(method, self.url + path, given, read_body, country))
+            pieces = [] if response.stream is None else [piece async for piece in response.stream]
             while self.deferred:
                 await self.deferred.pop(0)
-            return response
+            return Answer(response.status, response.headers, response.body + "".join(pieces))
 
-        response = asyncio.run(handle())
-        return Answer(response.status, response.headers, response.body)
+        return asyncio.run(answer())
 
     def fold(self) -> None:
         """Moves what waits in the inbox into the tables, for tests that look at those themselves."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from analytics.event import Event
+from analytics.filters import Dimension
 from analytics.questions import (
     ComparisonQuestion,
     EventsQuestion,
@@ -124,3 +125,6 @@ class EventStore(Protocol):
 
     async def fold_waiting(self) -> int:
         """Brings the roll-ups of every project up to date; how many projects had something waiting."""
+
+    async def values(self, scope: Scope, dimension: Dimension, prefix: str, limit: int) -> Sequence[str]:
+        """Texts that events of the scope carry in a dimension and that begin with `prefix`, in order."""

@@ -1,4 +1,4 @@
-"""Pure: headers and body to an accepted request, or to a rejection value. Both protocol eras, first failure wins.
+"""Pure: headers and body to an accepted request, or to a rejection value. Both eras, first failure wins.
 
 Source: mcp-protocol.md §2.2, the server ladder; statuses from §1.5.
 """
@@ -75,7 +75,20 @@ Inbound = Accepted | Acknowledged | Rejected | Batch
 
 #: Methods that only make sense with an answer: without an id they are refused, not silently dropped.
 REQUEST_METHODS: Final = frozenset(
-    ["initialize", "ping", "server/discover", "tools/list", "tools/call", "resources/list", "resources/read", "resources/templates/list", "prompts/list", "prompts/get", "completion/complete", "subscriptions/listen"]
+    {
+        "initialize",
+        "ping",
+        "server/discover",
+        "tools/list",
+        "tools/call",
+        "resources/list",
+        "resources/read",
+        "resources/templates/list",
+        "prompts/list",
+        "prompts/get",
+        "completion/complete",
+        "subscriptions/listen",
+    }
 )
 #: The parameter that `Mcp-Name` repeats. Source: 2026-07-28, Transports, required headers.
 NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}

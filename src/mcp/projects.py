@@ -14,7 +14,7 @@ from analytics.scope import Project
 from analytics.selection import ProjectSelection, of_projects
 from analytics.store import ScopeWithdrawnError
 from mcp.protocol import NO_PROJECTS, UNKNOWN_PROJECT, RpcError
-from mcp.tool import Context, Reading, Tool
+from mcp.tool import Context, Result, Tool
 
 Read = TypeVar("Read")
 
@@ -28,7 +28,7 @@ _SELECTORS_SAID: Final = (
 def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[Any]:
     """A tool of `/mcp` as `/mcp/account` serves it: with selectors; `question` replaces its input model."""
 
-    async def run(asked: Any, context: Context) -> Reading:
+    async def run(asked: Any, context: Context) -> Result:
         return await within(context, asked, lambda chosen: tool.run(asked, chosen))
 
     return replace(

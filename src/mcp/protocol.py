@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 Era = Literal["legacy", "modern"]
@@ -25,6 +26,7 @@ META_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 META_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 META_CLIENT: Final = "io.modelcontextprotocol/clientInfo"
 META_SERVER: Final = "io.modelcontextprotocol/serverInfo"
+META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 
 #: JSON-RPC 2.0, §5.1.
 PARSE_ERROR: Final = -32700
@@ -36,6 +38,12 @@ INTERNAL_ERROR: Final = -32603
 HEADER_MISMATCH: Final = -32020
 MISSING_CAPABILITY: Final = -32021
 UNSUPPORTED_VERSION: Final = -32022
+#: The HTTP status of an error a method ends with; 200 for the rest. Source: 2026-07-28, Transports; in the older
+#: era the official TypeScript client drops the body of any other status.
+STATUS: Final[Mapping[Era, Mapping[int, int]]] = {
+    "legacy": {},
+    "modern": {METHOD_NOT_FOUND: 404, MISSING_CAPABILITY: 400},
+}
 #: contract.md §3, the Millimetric table.
 TOOL_FAILED: Final = -32000
 UNKNOWN_PROJECT: Final = -32004
@@ -53,7 +61,8 @@ INSTRUCTIONS: Final = (
 
 ACCOUNT_INSTRUCTIONS: Final = (
     "This endpoint answers for every project of an account. list_projects names them, compare_projects ranks "
-    "them; the other tools cover all of them unless project_id, project_slug or project_ids choose. " + INSTRUCTIONS
+    "them; the other tools cover all of them unless project_id, project_slug or project_ids choose. "
+    + INSTRUCTIONS
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from analytics.window import MS_PER_DAY, Window
+from mcp.messages import to_json
 from mcp.projects import EVERY_PROJECT, chosen, within
 from mcp.tool import UNTRUSTED, Context
 from mcp.tools.list_projects import described
@@ -33,6 +34,10 @@ class Resource:
             "description": self.description,
             "mimeType": "application/json",
         }
+
+    async def content(self, context: Context) -> dict[str, Any]:
+        """The resource as `resources/read` shows it."""
+        return {"uri": self.uri, "mimeType": "application/json", "text": to_json(await self.read(context))}
 
 
 async def _recent(context: Context) -> Any:

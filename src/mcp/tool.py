@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,8 @@ from analytics.event import Arrival
 from analytics.scope import Scope
 from analytics.store import Answer, EventStore, Tier
 from analytics.window import Window
+from mcp.inbound import Accepted
+from mcp.messages import Notify, to_json
 
 Question = TypeVar("Question", bound=BaseModel)
 
@@ -24,7 +26,10 @@ UNTRUSTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may touch while it answers one request. `arrival` is for tools that write."""
+    """What a tool may touch while it answers one request. `arrival` is for tools that write.
+
+    The server adds the request and a way to notify its client; without a stream to the client, nothing is sent.
+    """
 
     principal: Principal
     scope: Scope
@@ -32,6 +37,32 @@ class Context:
     arrival: Callable[[], Arrival]
     now_ms: int
     request_id: str
+    request: Accepted | None = None
+    notify: Notify | None = None
+
+    @property
+    def progress_token(self) -> str | int | None:
+        """What the client wants progress reported under, if it does and can be reached before the answer."""
+        meta = self.request.params.get("_meta") if self.request and self.notify else None
+        token = meta.get("progressToken") if isinstance(meta, dict) else None
+        return token if isinstance(token, (str, int)) and not isinstance(token, bool) else None
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Reports progress, which must rise from one report to the next, to a client that asked for it."""
+        token = self.progress_token
+        if self.notify is None or token is None:
+            return
+        params = {"progressToken": token, "progress": progress, "total": total, "message": message}
+        await self.notify(
+            "notifications/progress", {name: value for name, value in params.items() if value is not None}
+        )
+
+
+class Result(Protocol):
+    """What a tool gives."""
+
+    def result(self) -> dict[str, Any]:
+        """The result of `tools/call`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +71,13 @@ class Reading:
 
     text: Any
     structured: dict[str, Any]
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "content": [{"type": "text", "text": to_json(self.text)}],
+            "structuredContent": self.structured,
+            "isError": False,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +101,10 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[Question]):
-    """One tool: what it takes, what it gives, who may call it, and how it runs."""
+    """One tool: what it takes, what it gives, who may call it, and how it runs.
+
+    A `slow` one tells a client that asked for progress that it is at work, until it is done.
+    """
 
     name: str
     title: str
@@ -71,8 +112,9 @@ class Tool(Generic[Question]):
     input: type[Question]
     output: type[BaseModel]
     requires: Literal["read", "ingest", "account_read"]
-    run: Callable[[Question, Context], Awaitable[Reading]]
+    run: Callable[[Question, Context], Awaitable[Result]]
     hints: Hints = Hints()
+    slow: bool = False
 
     def listing(self) -> dict[str, Any]:
         """The tool as `tools/list` shows it."""

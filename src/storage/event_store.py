@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 from analytics.event import Event
+from analytics.filters import Dimension
 from analytics.questions import (
     ComparisonQuestion,
     EventsQuestion,
@@ -18,6 +19,7 @@ from analytics.scope import Scope
 from analytics.store import Answer, Cost, FunnelCounts, Row, StepCount, Stored
 from analytics.window import Window, format_instant
 from storage.database import Database, Result, Statement
+from storage.dictionary import select_values
 from storage.event_funnel import select_funnel
 from storage.event_rows import label, select_events, select_recent
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
@@ -101,6 +103,11 @@ class SqlEventStore:
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         planned = plan_event_names(scope.numbers, window, MAX_EVENT_NAMES)
         return await self._planned(scope, planned, MAX_EVENT_NAMES)
+
+    async def values(self, scope: Scope, dimension: Dimension, prefix: str, limit: int) -> Sequence[str]:
+        statement = select_values(scope.numbers, dimension, prefix, limit)
+        (result,) = await self._asked(scope, [statement])
+        return [row["value"] for row in result.rows]
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
         (result,) = await self._asked(scope, [select_funnel(scope.numbers, question)])

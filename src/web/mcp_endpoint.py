@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from access.gate import Principal, Refusal, claimed_kind
 from access.plans import Plan, PlanName
 from access.token import Kind
+from mcp.messages import Reply
+from mcp.prompts import ACCOUNT_PROMPTS, PROJECT_PROMPTS
 from mcp.protocol import ACCOUNT_INSTRUCTIONS
 from mcp.resources import ACCOUNT_RESOURCES, PROJECT_RESOURCES
 from mcp.server import McpServer
+from mcp.templates import ACCOUNT_TEMPLATES, PROJECT_TEMPLATES
 from mcp.tool import Context
 from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
 from web.bodies import MCP_BODY_BYTES, read_bytes, require_media_type
 from web.house import House, new_request_id
-from web.messages import Request, Response, json_response
+from web.messages import Request, Response, json_response, stream_response
 from web.origins import cors, may_call_mcp, preflight
 
 
@@ -33,7 +37,7 @@ class Endpoint:
 
 #: One project, `rk_` and `sk_` keys, plan Pro and up. Source: contract.md §1, §3.
 _PROJECT: Final = Endpoint(
-    server=McpServer(PROJECT_TOOLS, PROJECT_RESOURCES),
+    server=McpServer(PROJECT_TOOLS, PROJECT_RESOURCES, prompts=PROJECT_PROMPTS, templates=PROJECT_TEMPLATES),
     kinds=("rk", "sk"),
     wrong_kind="key_kind_not_allowed",
     included=lambda plan: plan.project_mcp,
@@ -41,7 +45,9 @@ _PROJECT: Final = Endpoint(
 )
 #: Every project of an account, `ak_` keys, plan Business. Source: contract.md §1, §3.
 _ACCOUNT: Final = Endpoint(
-    server=McpServer(ACCOUNT_TOOLS, ACCOUNT_RESOURCES, ACCOUNT_INSTRUCTIONS),
+    server=McpServer(
+        ACCOUNT_TOOLS, ACCOUNT_RESOURCES, ACCOUNT_INSTRUCTIONS, ACCOUNT_PROMPTS, ACCOUNT_TEMPLATES
+    ),
     kinds=("ak",),
     wrong_kind="account_key_required",
     included=lambda plan: plan.account_mcp,
@@ -81,7 +87,20 @@ async def _serve(request: Request, house: House, endpoint: Endpoint) -> Response
     reply = await endpoint.server.answer(
         request.headers, body, _context(request, house, principal), house.log
     )
+    return _response(reply)
+
+
+def _response(reply: Reply) -> Response:
+    if reply.stream is not None:
+        return stream_response(reply.status, _events(reply.stream))
     return json_response(reply.status, reply.body) if reply.body is not None else Response(reply.status)
+
+
+async def _events(messages: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """Messages as server-sent events; JSON without line breaks needs one data line each."""
+    async with aclosing(messages) as open_messages:
+        async for message in open_messages:
+            yield f"event: message\ndata: {message}\n\n"
 
 
 def _context(request: Request, house: House, principal: Principal) -> Context:

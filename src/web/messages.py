@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -44,14 +44,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response."""
+    """One HTTP response. `stream`, where there is one, is sent piece by piece in place of the body."""
 
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    stream: AsyncGenerator[str] | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
-        return Response(self.status, self.body, {**self.headers, **headers})
+        return replace(self, headers={**self.headers, **headers})
 
 
 def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -62,6 +63,16 @@ def json_response(status: int, value: Any, headers: Mapping[str, str] | None = N
         body,
         {"content-type": "application/json", "cache-control": "private, no-store", **(headers or {})},
     )
+
+
+def stream_response(status: int, events: AsyncGenerator[str]) -> Response:
+    """A stream of server-sent events, which nothing on the way may hold back or keep."""
+    headers = {
+        "content-type": "text/event-stream",
+        "cache-control": "private, no-store",
+        "x-accel-buffering": "no",
+    }
+    return Response(status, headers=headers, stream=events)
 
 
 def error_response(

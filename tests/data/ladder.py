@@ -260,7 +260,7 @@ MODERN = [
     modern("an encoded Mcp-Name", "resources/read", 200, DRESSED | {"result.ttlMs": PRESENT}, {"uri": "events://recent"}, mcp_name=encoded("events://recent")),
     modern("an encoded Mcp-Name of something else", "resources/read", 400, refused(-32020, "header_mismatch", 7), {"uri": "events://recent"}, mcp_name=encoded("events://other")),
     modern("a Mcp-Name whose padding is missing", "resources/read", 400, refused(-32020, "header_mismatch", 7), {"uri": "events://x"}, mcp_name=encoded("events://x").replace("==?=", "?=")),
-    modern("a call without a name is a matter of params", "tools/call", 200, refused(-32602, "unknown_tool", 7), {"arguments": {}}),
+    modern("a call without a name is a matter of params", "tools/call", 200, refused(-32602, "invalid_params", 7), {"arguments": {}}),
     modern("an unknown method in this era", "no/such", 404, refused(-32601, "method_not_found", 7)),
     modern("ping belongs to the other era", "ping", 404, refused(-32601, "method_not_found", 7)),
     modern("so does initialize", "initialize", 404, refused(-32601, "method_not_found", 7), INIT),

@@ -69,4 +69,5 @@ FUNNEL = Tool(
     output=FunnelOutput,
     requires="read",
     run=_run,
+    slow=True,
 )
