@@ -77,7 +77,11 @@ def plan_stats(numbers: Sequence[int], question: StatsQuestion, by_project: bool
     )
     grouped = f"GROUP BY {', '.join(keys)}" if keys else ""
     summed = ", ".join([*keys, f"coalesce(sum({value}), 0) AS value"])
-    order = (["s.bucket"] if question.interval else []) + ["s.value DESC"] + (["project.id"] if by_project else [])
+    order = (
+        (["s.bucket"] if question.interval else [])
+        + ["s.value DESC"]
+        + (["project.id"] if by_project else [])
+    )
     order += [f"{column}.value" for column in question.dimensions]
     joins = _labels(question.dimensions) + (
         "\n  LEFT JOIN projects AS project ON project.number = s.project" if by_project else ""

@@ -24,6 +24,7 @@ from storage.event_funnel import select_funnel
 from storage.event_rows import label, select_events, select_recent
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
+from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import accept
 
@@ -110,14 +111,15 @@ class SqlEventStore:
         return [row["value"] for row in result.rows]
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
-        (result,) = await self._asked(scope, [select_funnel(scope.numbers, question)])
+        select = select_sparse_funnel if answers(question) else select_funnel
+        (result,) = await self._asked(scope, [select(scope.numbers, question)])
         ids = {project.number: project.id if scope.spans_projects else None for project in scope.projects}
         steps = [
             StepCount(
                 step=row["step"],
                 visitors=row["visitors"],
                 median_ms=row["median_ms"],
-                mean_ms=float(row["mean_ms"]),
+                mean_ms=row["mean_ms"],
                 project_id=ids[row["project"]],
                 group=row["grp"],
             )

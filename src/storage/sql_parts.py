@@ -43,14 +43,22 @@ def named_in_window(
     binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]
 ) -> tuple[str, str]:
     """WITH clause, FROM and WHERE: the events `e` of the names `n`, each day's sought in the key; the rest is not read."""
-    days = DAYS.format(first=binder.bind(window.first_day), last=binder.bind(window.last_day))
+    return days_of(binder, window), named(binder, numbers, window, names)
+
+
+def days_of(binder: Binder, window: Window) -> str:
+    """A recursive part of a WITH clause: `days (day)`, every UTC day a window touches."""
+    return DAYS.format(first=binder.bind(window.first_day), last=binder.bind(window.last_day))
+
+
+def named(binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]) -> str:
+    """FROM and WHERE: the events `e` of the names `n` on `days`, sought in the key day by day."""
     projects, wanted = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(names)))
-    source = f"""FROM json_each({projects}) AS p
+    return f"""FROM json_each({projects}) AS p
   CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e
   WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
     AND e.project = p.value AND e.day = days.day AND e.name = n.id
     AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""
-    return days, source
 
 
 def _between(binder: Binder, window: Window) -> str:
@@ -60,33 +68,33 @@ def _between(binder: Binder, window: Window) -> str:
     )
 
 
-def holds(binder: Binder, condition: Filter) -> str:
-    """A filter as a condition on the event `e`."""
+def holds(binder: Binder, condition: Filter, event: str = "e") -> str:
+    """A filter as a condition on the event of this alias."""
     if condition.op in ("neq", "not_in"):
         positive = condition.model_copy(update={"op": "eq" if condition.op == "neq" else "in"})
-        return f"NOT {holds(binder, positive)}"
+        return f"NOT {holds(binder, positive, event)}"
     if condition.op == "exists":
         found = (
-            _property_holds(binder, condition, "one.type <> 'null'")
+            _property_holds(binder, condition, event, "one.type <> 'null'")
             if condition.property_key
-            else (_text_holds(condition, "text.value <> ''"))
+            else (_text_holds(condition, event, "text.value <> ''"))
         )
         return found if condition.value else f"NOT {found}"
     if condition.property_key is not None:
-        return _property_holds(binder, condition, _compared(binder, condition, "one.value", "one.type"))
-    return _text_holds(condition, _compared(binder, condition, "text.value", "'text'"))
+        return _property_holds(
+            binder, condition, event, _compared(binder, condition, "one.value", "one.type")
+        )
+    return _text_holds(condition, event, _compared(binder, condition, "text.value", "'text'"))
 
 
-def _text_holds(condition: Filter, comparison: str) -> str:
-    return f"EXISTS (SELECT 1 FROM dictionary AS text WHERE text.id = e.{COLUMNS[condition.field]} AND {comparison})"
+def _text_holds(condition: Filter, event: str, comparison: str) -> str:
+    return f"EXISTS (SELECT 1 FROM dictionary AS text WHERE text.id = {event}.{COLUMNS[condition.field]} AND {comparison})"
 
 
-def _property_holds(binder: Binder, condition: Filter, comparison: str) -> str:
+def _property_holds(binder: Binder, condition: Filter, event: str, comparison: str) -> str:
     """The key is compared as text, never used as a JSON path: `$`, `a.b` and `[0]` are ordinary keys."""
     key = binder.bind(condition.property_key)
-    return (
-        f"EXISTS (SELECT 1 FROM json_each(e.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
-    )
+    return f"EXISTS (SELECT 1 FROM json_each({event}.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
 
 
 _ORDER_SIGN: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -1,0 +1,171 @@
+"""The ordered funnel for the common case, reading as little as it can: the first step, which most visitors take, is
+counted from the roll-ups; only later steps are read, and each of their earliest asks the key for the start it follows.
+
+`rare later steps`: every event of the steps from the second on is read. `rare first step`: only the visitors who took
+it are followed. Which is cheaper the statement decides itself, from the days' counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from analytics.questions import FunnelQuestion, FunnelStep
+from analytics.window import MS_PER_DAY, Window
+from storage.database import Statement
+from storage.dictionary import KINDS
+from storage.event_stats import Counting, counted
+from storage.sql_parts import Binder, days_of, holds, named
+from storage.tiers import NAME_KIND, TAILS
+
+_BEFORE: Final = "(PARTITION BY project, visitor ORDER BY ts, event, name ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+#: Following a visitor who took the first step costs about as much as reading this many later events.
+_FOLLOWING: Final = 3
+
+
+def answers(question: FunnelQuestion) -> bool:
+    """Whether this form can answer: steps in order, and no value of the first step asked for."""
+    return question.order == "ordered" and question.breakdown is None
+
+
+def select_sparse_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement:
+    """Rows `project, grp, step, visitors, median_ms, mean_ms` for the steps that anyone reached.
+
+    Parts: `choice` which way is cheaper; `matched` the events of the later steps, those of step 2 with `began2`, the
+    start they follow; `began{k}` carried on by a running maximum; `reached` each visitor's first completion of a step.
+    """
+    binder = Binder()
+    span_ms = question.conversion_window_days * MS_PER_DAY
+    window = Window(question.from_, question.to + span_ms)
+    days, end, span = days_of(binder, window), binder.bind(question.to), binder.bind(span_ms)
+    begin = binder.bind(question.from_)
+    last = range(2, len(question.steps) + 1)[-1]
+    later = list(dict.fromkeys(step.event for step in question.steps[1:]))
+    names = binder.bind(json.dumps(later))
+    first = binder.bind(question.steps[0].event)
+    columns = _columns(binder, question, begin, end, span)
+    steps = binder.bind(json.dumps(list(range(2, last + 1))))
+    began = " ".join(f"WHEN {k} THEN began{k}" for k in range(2, last + 1))
+    return binder.statement(f"""
+WITH RECURSIVE {days},
+choice AS ({_choice(binder, numbers, first, names)}),
+starters AS (
+  SELECT DISTINCT e.project, e.visitor
+  {_named_if(binder, numbers, Window(question.from_, question.to), question.steps[0].event, "choice.follow")}),
+starter_days AS (
+  SELECT DISTINCT v.project, v.visitor, v.day FROM starters AS s CROSS JOIN visitor_days AS v
+   WHERE v.project = s.project AND v.visitor = s.visitor
+     AND v.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}),
+matched AS MATERIALIZED (
+  SELECT {columns}
+  {_named_if(binder, numbers, window, later, "NOT choice.follow")}
+  UNION ALL
+  SELECT {columns}
+    FROM starter_days AS s CROSS JOIN dictionary AS n CROSS JOIN events AS e
+   WHERE n.project = s.project AND n.kind = {NAME_KIND} AND n.value IN (SELECT value FROM json_each({names}))
+     AND e.project = s.project AND e.day = s.day AND e.name = n.id AND e.visitor = s.visitor),
+carried2 AS (SELECT * FROM matched){_carried(last, span)},
+reached AS (
+  SELECT project, visitor, step, took FROM (
+    SELECT *, count(*) OVER (PARTITION BY project, visitor ORDER BY step) AS steps_so_far FROM (
+      SELECT project, visitor, step, ts - began AS took,
+             row_number() OVER (PARTITION BY project, visitor, step ORDER BY ts, event, name) AS nth
+        FROM (SELECT project, visitor, ts, event, name, k.value AS step, CASE k.value {began} END AS began
+                FROM carried{last} CROSS JOIN json_each({steps}) AS k)
+       WHERE began IS NOT NULL)
+     WHERE nth = 1)
+   WHERE steps_so_far = step - 1),
+ranked AS (
+  SELECT project, step, took, row_number() OVER (PARTITION BY project, step ORDER BY took) AS place,
+         count(*) OVER (PARTITION BY project, step) AS visitors
+    FROM reached)
+SELECT project, NULL AS grp, 1 AS step, sum(uniques) AS visitors, NULL AS mean_ms, NULL AS median_ms
+  FROM ({_first_step(binder, numbers, question)}) GROUP BY project HAVING sum(uniques) > 0
+UNION ALL
+SELECT project, NULL, step, max(visitors), avg(took), max(CASE WHEN place = (visitors + 1) / 2 THEN took END)
+  FROM ranked GROUP BY project, step""")
+
+
+def _choice(binder: Binder, numbers: Sequence[int], first: str, names: str) -> str:
+    """Whether to follow the visitors of the first step, by how often each name occurred on the days."""
+    counts = f"""SELECT r.events AS events, n.value AS name
+      FROM json_each({binder.bind(json.dumps(list(numbers)))}) AS p CROSS JOIN dictionary AS n CROSS JOIN days
+           CROSS JOIN daily AS r
+     WHERE n.project = p.value AND n.kind = {NAME_KIND}
+       AND (n.value = {first} OR n.value IN (SELECT value FROM json_each({names})))
+       AND r.project = p.value AND r.kind = {NAME_KIND} AND r.day = days.day AND r.a = n.id"""
+    return f"""SELECT coalesce(sum(CASE WHEN name = {first} THEN events END), 0) * {_FOLLOWING}
+       < coalesce(sum(CASE WHEN name IN (SELECT value FROM json_each({names})) THEN events END), 0) AS follow
+    FROM ({counts})"""
+
+
+def _named_if(
+    binder: Binder, numbers: Sequence[int], window: Window, names: str | list[str], condition: str
+) -> str:
+    """FROM and WHERE of the named events, nothing at all when the choice is another."""
+    listed = [names] if isinstance(names, str) else names
+    source = named(binder, numbers, window, listed)
+    return f"FROM choice CROSS JOIN {source.removeprefix('FROM ')} AND {condition}"
+
+
+def _columns(binder: Binder, question: FunnelQuestion, begin: str, end: str, span: str) -> str:
+    flags = [f"{_matches(binder, step)} AS is{k}" for k, step in enumerate(question.steps[1:], start=2)]
+    start = _start(binder, question, begin, end, span)
+    return f"""e.project AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name,
+    {", ".join(flags)},
+    CASE WHEN {_matches(binder, question.steps[1])} THEN {start} END AS began2"""
+
+
+def _matches(binder: Binder, step: FunnelStep) -> str:
+    conditions = [f"n.value = {binder.bind(step.event)}", *(holds(binder, one) for one in step.filters)]
+    return f"({' AND '.join(conditions)})"
+
+
+def _start(binder: Binder, question: FunnelQuestion, begin: str, end: str, span: str) -> str:
+    """The instant of the step-1 event that the event `e` follows: the latest that can, or the visitor's very first.
+
+    Only the days on which the visitor did anything are asked, nearest first; the first that has one ends the search.
+    """
+    step = question.steps[0]
+    nearest = "DESC" if question.entry == "any" else "ASC"
+    earliest = f"max({begin}, e.ts - {span})" if question.entry == "any" else begin
+    filters = "".join(f" AND {holds(binder, one, 'x')}" for one in step.filters)
+    found = f"""SELECT x.ts FROM events AS x
+         WHERE x.project = e.project AND x.day = v.day AND x.visitor = e.visitor
+           AND x.name = (SELECT id FROM dictionary
+                          WHERE project = e.project AND kind = {KINDS["event_name"]} AND value = {binder.bind(step.event)})
+           AND x.ts >= {earliest} AND x.ts < {end} AND x.ts <= e.ts
+           AND (x.ts, x.event, x.name) < (e.ts, e.event, e.name){filters}
+         ORDER BY x.ts {nearest}, x.event {nearest} LIMIT 1"""
+    probe = f"""(SELECT found FROM (SELECT ({found}) AS found FROM visitor_days AS v
+        WHERE v.project = e.project AND v.visitor = e.visitor
+          AND v.day BETWEEN CAST({earliest} AS INTEGER) / {MS_PER_DAY} AND e.day
+        ORDER BY v.day {nearest} LIMIT -1) WHERE found IS NOT NULL LIMIT 1)"""
+    if question.entry == "any":
+        return probe
+    return f"(SELECT found FROM (SELECT {probe} AS found) WHERE e.ts - found <= {span})"
+
+
+def _carried(last: int, span: str) -> str:
+    """From step 3 on: the latest start that reached the step before, if the event still lies within its window."""
+    return "".join(
+        f""",
+carried{k} AS (SELECT *, CASE WHEN is{k} AND ts - before{k} <= {span} THEN before{k} END AS began{k}
+    FROM (SELECT *, max(began{k - 1}) OVER {_BEFORE} AS before{k} FROM carried{k - 1}))"""
+        for k in range(3, last + 1)
+    )
+
+
+def _first_step(binder: Binder, numbers: Sequence[int], question: FunnelQuestion) -> str:
+    """Rows `project, uniques` of the visitors who took the first step: from the roll-ups where they can tell."""
+    step, window = question.steps[0], Window(question.from_, question.to)
+    counting = Counting(numbers, window, (), step.event)
+    if not step.filters and 0 < len(counting.whole_days) <= TAILS:
+        _tier, _common, rows = counted(binder, counting)
+        return rows
+    filters = "".join(f" AND {holds(binder, one)}" for one in step.filters)
+    source = named(binder, numbers, window, [step.event])
+    return (
+        f"SELECT p.value AS project, count(DISTINCT e.visitor) AS uniques {source}{filters} GROUP BY p.value"
+    )
