@@ -37,3 +37,18 @@ def account(service: Service) -> dict[str, Any]:
     """A new business account with one project, in the shape of dev-keys.json."""
     keys: dict[str, Any] = service.account("business")  # type: ignore[attr-defined]
     return keys
+
+
+@pytest.fixture(scope="session")
+def _shared() -> dict[type, dict[str, Any]]:
+    return {}
+
+
+@pytest.fixture
+def shared(service: Service, _shared: dict[type, dict[str, Any]]) -> dict[str, Any]:
+    """An account for tests that count nothing: on the Worker, where making one takes seconds, all share it."""
+    if isinstance(service, InProcess):
+        return service.account("business")
+    if type(service) not in _shared:
+        _shared[type(service)] = service.account("business")  # type: ignore[attr-defined]
+    return _shared[type(service)]

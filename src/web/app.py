@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from access.gate import Refusal, claimed_kind
+from access.gate import Refusal
 from access.records import AccessUnavailableError
-from access.token import Kind
 from analytics.store import QueryTooHeavyError, ScopeWithdrawnError, StoreUnavailableError
-from web import rest
-from web.body_key import with_key_of_body
 from web.browser_script import serve_script
 from web.house import House, new_request_id
 from web.mcp_endpoint import ENDPOINTS, serve
 from web.messages import Request, Response, error_response, json_response
 from web.origins import is_local
-from web.rest import Route
+from web.rest import REST_ROUTES, only, readable_by_page, serve_rest
 
 _BARE_CHALLENGE: Final = 'Bearer realm="millimetric"'
 _TOKEN_CHALLENGE: Final = 'Bearer realm="millimetric", error="invalid_token"'  # noqa: S105
-
-
-@dataclass(frozen=True, slots=True)
-class RestRoute:
-    """A REST route: its method, the kinds of key it takes, and what answers."""
-
-    method: str
-    kinds: frozenset[Kind]
-    answer: Route
-    takes_body_key: bool = False
-
-
-_WRITERS: Final[frozenset[Kind]] = frozenset({"pk", "sk"})
-_READERS: Final[frozenset[Kind]] = frozenset({"rk"})
-
-REST_ROUTES: Final[Mapping[str, RestRoute]] = {
-    "/v1/track": RestRoute("POST", _WRITERS, rest.track, takes_body_key=True),
-    "/v1/batch": RestRoute("POST", _WRITERS, rest.batch, takes_body_key=True),
-    "/v1/identify": RestRoute("POST", _WRITERS, rest.identify),
-    "/v1/query": RestRoute("GET", _READERS, rest.query),
-    "/v1/stats": RestRoute("GET", _READERS, rest.stats),
-    "/v1/sources": RestRoute("GET", _READERS, rest.sources),
-}
 
 
 class App:
@@ -54,26 +26,36 @@ class App:
 
     async def handle(self, request: Request) -> Response:
         """The response to any request; whatever goes wrong behind it, there is one."""
+        response = await self._answered(request)
+        return Response(response.status, "", response.headers) if request.method == "HEAD" else response
+
+    async def _answered(self, request: Request) -> Response:
         try:
-            return await self._route(request)
-        except Refusal as refusal:
-            return _refused(refusal)
-        except ScopeWithdrawnError:
+            response = await self._route(request)
+        except Exception as error:
+            response = self._failed(error)
+            if isinstance(error, Refusal) and error.code == "origin_not_allowed":
+                return response
+        return response.with_headers(readable_by_page(request))
+
+    def _failed(self, error: Exception) -> Response:
+        """What the client hears of a failure; what it must not hear goes to the log."""
+        if isinstance(error, Refusal):
+            return _refused(error)
+        if isinstance(error, ScopeWithdrawnError):
             return _refused(Refusal(401, "invalid_api_key"))
-        except (AccessUnavailableError, StoreUnavailableError) as error:
+        if isinstance(error, (AccessUnavailableError, StoreUnavailableError)):
             self._house.log("upstream_failed", error)
             return error_response(502, "upstream_failed", headers={"retry-after": "5"})
-        except QueryTooHeavyError:
-            return error_response(
-                400, "invalid_params", {"formErrors": ["too much to read; ask for a shorter window"]}
-            )
-        except Exception as error:
-            self._house.log("internal_error", error)
-            return error_response(500, "internal_error", {"request_id": new_request_id()})
+        if isinstance(error, QueryTooHeavyError):
+            details = {"formErrors": ["too much to read; ask for a shorter window"], "fieldErrors": {}}
+            return error_response(400, "invalid_params", details)
+        self._house.log("internal_error", error)
+        return error_response(500, "internal_error", {"request_id": new_request_id()})
 
     async def _route(self, request: Request) -> Response:
         if request.path == "/healthz":
-            return json_response(200, {"ok": True})
+            return only(request, "GET") or json_response(200, {"ok": True})
         if is_local(request.host) and not is_local(_named_host(request)):
             raise Refusal(403, "host_not_allowed")
         if request.path == "/v1/a.js":
@@ -84,21 +66,7 @@ class App:
         route = REST_ROUTES.get(request.path)
         if route is None:
             raise Refusal(404, "not_found")
-        return await self._rest(request, route)
-
-    async def _rest(self, request: Request, route: RestRoute) -> Response:
-        if request.method != route.method:
-            raise Refusal(405, "method_not_allowed", {"allowed": [route.method]}, {"allow": route.method})
-        if route.takes_body_key:
-            request = await with_key_of_body(request)
-        authorization = request.headers.get("authorization")
-        if claimed_kind(authorization) not in route.kinds:
-            required = "ingest" if route.kinds == _WRITERS else "read"
-            raise Refusal(403, "insufficient_scope", {"required": required})
-        principal = await self._house.gate.admit(authorization, self._house.now_ms())
-        if principal.kind == "pk" and request.headers.get("origin") not in principal.allowed_origins:
-            raise Refusal(403, "origin_not_allowed")
-        return await route.answer(request, self._house, principal)
+        return await serve_rest(request, self._house, route)
 
 
 def _named_host(request: Request) -> str:

@@ -1,125 +1,85 @@
-"""REST v1: the routes that browsers, servers and scripts call. Source: contract.md §2."""
+"""REST v1: the routes, the keys each takes, what pages may read of the answers. Source: contract.md §2."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-from access.gate import Principal, Refusal
-from analytics.event import IDENTIFY_EVENT, MAX_BATCH_EVENTS, Origin, Properties, TrackedEvent, enrich
-from analytics.problems import problems_of
-from analytics.questions import EventsQuestion, SourcesQuestion, StatsQuestion, WindowQuestion
-from web.bodies import read_json_object
+from access.gate import Principal, Refusal, claimed_kind
+from access.token import Kind
+from web import reading, writing
+from web.body_key import with_key_of_body
 from web.house import House
-from web.messages import Request, Response, json_response
-
-Model = TypeVar("Model", bound=BaseModel)
-Question = TypeVar("Question", bound=WindowQuestion)
-
-
-class TrackBatch(BaseModel):
-    """The body of POST /v1/batch."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    events: list[TrackedEvent] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
-
-
-class Identification(BaseModel):
-    """The body of POST /v1/identify."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    anonymous_id: str = Field(min_length=1, max_length=128)
-    user_id: str = Field(min_length=1, max_length=256)
-    traits: Properties = Field(default_factory=dict)
-
-
-async def track(request: Request, house: House, principal: Principal) -> Response:
-    """POST /v1/track. 202 `{"ok":true,"event_id":…}`, with `"duplicate":true` when it was already stored."""
-    tracked = _payload(TrackedEvent, await read_json_object(request), house.now_ms())
-    event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
-    stored = await house.events.append(principal.scope(), [event])
-    outcome: dict[str, Any] = {"ok": True, "event_id": event.event_id}
-    return json_response(202, outcome | {"duplicate": True} if stored.duplicate else outcome)
-
-
-async def batch(request: Request, house: House, principal: Principal) -> Response:
-    """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
-    bodies = _payload(TrackBatch, await read_json_object(request), house.now_ms())
-    arrival = house.arrival(request, principal, _origin_of(principal))
-    await house.events.append(principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events])
-    return json_response(202, {"ok": True, "count": len(bodies.events)})
-
-
-async def identify(request: Request, house: House, principal: Principal) -> Response:
-    """POST /v1/identify: stores one `$identify` event; people and devices are joined when a question is asked."""
-    known = _payload(Identification, await read_json_object(request), house.now_ms())
-    tracked = TrackedEvent(
-        event=IDENTIFY_EVENT, anonymous_id=known.anonymous_id, user_id=known.user_id, properties=known.traits
-    )
-    event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
-    await house.events.append(principal.scope(), [event])
-    return json_response(200, {"ok": True})
-
-
-async def query(request: Request, house: House, principal: Principal) -> Response:
-    """GET /v1/query. 200 `{"rows":[…]}`."""
-    question = _asked(EventsQuestion, request)
-    return json_response(200, {"rows": (await house.events.events(principal.scope(), question)).rows})
-
-
-async def stats(request: Request, house: House, principal: Principal) -> Response:
-    """GET /v1/stats. 200 `{"metric":…,"rows":[…]}`."""
-    question = _asked(StatsQuestion, request)
-    answer = await house.events.stats(principal.scope(), question)
-    return json_response(200, {"metric": question.metric, "rows": answer.rows})
-
-
-async def sources(request: Request, house: House, principal: Principal) -> Response:
-    """GET /v1/sources. 200 `{"breakdown":…,"rows":[…]}`."""
-    question = _asked(SourcesQuestion, request)
-    answer = await house.events.sources(principal.scope(), question)
-    return json_response(200, {"breakdown": question.breakdown, "rows": answer.rows})
-
+from web.messages import Request, Response
+from web.origins import cors, preflight
 
 Route = Callable[[Request, House, Principal], Awaitable[Response]]
 
 
-def _origin_of(principal: Principal) -> Origin:
-    return "browser" if principal.kind == "pk" else "server"
+@dataclass(frozen=True, slots=True)
+class RestRoute:
+    """A REST route: its method, the kinds of key it takes, and what answers."""
+
+    method: str
+    kinds: frozenset[Kind]
+    answer: Route
+    takes_body_key: bool = False
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether pages may call it; the others hold nothing that a key of a page opens."""
+        return "pk" in self.kinds
 
 
-def _payload(model: type[Model], body: dict[str, Any], now_ms: int) -> Model:
-    try:
-        return model.model_validate(body, context={"now_ms": now_ms})
-    except ValidationError as error:
-        raise Refusal(400, "invalid_payload", flattened(error, model)) from error
+_WRITERS: Final[frozenset[Kind]] = frozenset({"pk", "sk"})
+_READERS: Final[frozenset[Kind]] = frozenset({"rk"})
+
+REST_ROUTES: Final[Mapping[str, RestRoute]] = {
+    "/v1/track": RestRoute("POST", _WRITERS, writing.track, takes_body_key=True),
+    "/v1/batch": RestRoute("POST", _WRITERS, writing.batch, takes_body_key=True),
+    "/v1/identify": RestRoute("POST", _WRITERS, writing.identify),
+    "/v1/query": RestRoute("GET", _READERS, reading.query),
+    "/v1/stats": RestRoute("GET", _READERS, reading.stats),
+    "/v1/sources": RestRoute("GET", _READERS, reading.sources),
+}
 
 
-def _asked(model: type[Question], request: Request) -> Question:
-    """A question from a query string, by the same model that serves the tool. Errors: Refusal 400."""
-    parameters = dict(reversed(request.query))
-    try:
-        return TypeAdapter(model).validate_strings(parameters, strict=False)
-    except ValidationError as error:
-        details = flattened(error, model)
-        columns = details["fieldErrors"].get("group_by")
-        if columns is not None:
-            allowed: list[str] = next((one["allowed"] for one in details["problems"] if "allowed" in one), [])
-            raise Refusal(
-                400, "invalid_group_by", {"allowed": allowed, "fieldErrors": {"group_by": columns}}
-            ) from error
-        raise Refusal(400, "invalid_params", details) from error
+async def serve_rest(request: Request, house: House, route: RestRoute) -> Response:
+    """The response of a REST route. Errors: Refusal, and whatever its answer raises."""
+    options = only(request, route.method)
+    if options is not None:
+        origin = request.headers.get("origin")
+        return options.with_headers(
+            preflight(origin, "POST, OPTIONS") if origin and route.takes_events else {}
+        )
+    if route.takes_body_key:
+        request = await with_key_of_body(request)
+    authorization = request.headers.get("authorization")
+    if claimed_kind(authorization) not in route.kinds:
+        raise Refusal(403, "insufficient_scope", {"required": "ingest" if route.takes_events else "read"})
+    principal = await house.gate.admit(authorization, house.now_ms())
+    if principal.kind == "pk" and request.headers.get("origin") not in principal.allowed_origins:
+        raise Refusal(403, "origin_not_allowed")
+    return await route.answer(request, house, principal)
 
 
-def flattened(error: ValidationError, model: type[BaseModel]) -> dict[str, Any]:
-    """Problems in the shape of the contract, `fieldErrors` by top-level field, and in full under `problems`."""
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    problems = problems_of(error, names)
-    fields: dict[str, list[str]] = {}
-    for problem in problems:
-        fields.setdefault(problem["field"], []).append(problem["reason"])
-    return {"formErrors": [], "fieldErrors": fields, "problems": problems}
+def only(request: Request, method: str) -> Response | None:
+    """None for the one method a route has (and HEAD for GET); OPTIONS is answered with what there is.
+
+    A preflight carries no key, so it learns nothing about keys or origins: the request it asks for is judged.
+    Errors: Refusal 405 `method_not_allowed`.
+    """
+    methods = ["GET", "HEAD"] if method == "GET" else [method]
+    if request.method in methods:
+        return None
+    allow = {"allow": ", ".join([*methods, "OPTIONS"])}
+    if request.method == "OPTIONS":
+        return Response(204, "", allow)
+    raise Refusal(405, "method_not_allowed", {"allowed": methods}, allow)
+
+
+def readable_by_page(request: Request) -> Mapping[str, str]:
+    """The headers that let the page which sent a request read the answer, of a route that pages may call."""
+    route, origin = REST_ROUTES.get(request.path), request.headers.get("origin")
+    return cors(origin) if route is not None and route.takes_events and origin else {}

@@ -1,0 +1,29 @@
+"""REST v1, the routes that answer questions. Source: contract.md §2."""
+
+from __future__ import annotations
+
+from access.gate import Principal
+from analytics.questions import EventsQuestion, SourcesQuestion, StatsQuestion
+from web.arguments import asked
+from web.house import House
+from web.messages import Request, Response, json_response
+
+
+async def query(request: Request, house: House, principal: Principal) -> Response:
+    """GET /v1/query. 200 `{"rows":[…]}`."""
+    question = asked(EventsQuestion, request)
+    return json_response(200, {"rows": (await house.events.events(principal.scope(), question)).rows})
+
+
+async def stats(request: Request, house: House, principal: Principal) -> Response:
+    """GET /v1/stats. 200 `{"metric":…,"rows":[…]}`."""
+    question = asked(StatsQuestion, request)
+    answer = await house.events.stats(principal.scope(), question)
+    return json_response(200, {"metric": question.metric, "rows": answer.rows})
+
+
+async def sources(request: Request, house: House, principal: Principal) -> Response:
+    """GET /v1/sources. 200 `{"breakdown":…,"rows":[…]}`."""
+    question = asked(SourcesQuestion, request)
+    answer = await house.events.sources(principal.scope(), question)
+    return json_response(200, {"breakdown": question.breakdown, "rows": answer.rows})

@@ -1,0 +1,64 @@
+"""REST v1, the routes that take events in. Source: contract.md §2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from access.gate import Principal
+from analytics.event import IDENTIFY_EVENT, MAX_BATCH_EVENTS, Origin, Properties, TrackedEvent, enrich
+from web.arguments import payload
+from web.bodies import read_json_object
+from web.house import House
+from web.messages import Request, Response, json_response
+
+
+class TrackBatch(BaseModel):
+    """The body of POST /v1/batch."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    events: list[TrackedEvent] = Field(min_length=1, max_length=MAX_BATCH_EVENTS)
+
+
+class Identification(BaseModel):
+    """The body of POST /v1/identify."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    anonymous_id: str = Field(min_length=1, max_length=128)
+    user_id: str = Field(min_length=1, max_length=256)
+    traits: Properties = Field(default_factory=dict)
+
+
+async def track(request: Request, house: House, principal: Principal) -> Response:
+    """POST /v1/track. 202 `{"ok":true,"event_id":…}`, with `"duplicate":true` when it was already stored."""
+    tracked = payload(TrackedEvent, await read_json_object(request), house.now_ms())
+    event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
+    stored = await house.events.append(principal.scope(), [event])
+    outcome: dict[str, Any] = {"ok": True, "event_id": event.event_id}
+    return json_response(202, outcome | {"duplicate": True} if stored.duplicate else outcome)
+
+
+async def batch(request: Request, house: House, principal: Principal) -> Response:
+    """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
+    bodies = payload(TrackBatch, await read_json_object(request), house.now_ms())
+    arrival = house.arrival(request, principal, _origin_of(principal))
+    await house.events.append(principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events])
+    return json_response(202, {"ok": True, "count": len(bodies.events)})
+
+
+async def identify(request: Request, house: House, principal: Principal) -> Response:
+    """POST /v1/identify: stores one `$identify` event; people and devices are joined when one asks."""
+    known = payload(Identification, await read_json_object(request), house.now_ms())
+    tracked = TrackedEvent(
+        event=IDENTIFY_EVENT, anonymous_id=known.anonymous_id, user_id=known.user_id, properties=known.traits
+    )
+    event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
+    await house.events.append(principal.scope(), [event])
+    return json_response(200, {"ok": True})
+
+
+def _origin_of(principal: Principal) -> Origin:
+    return "browser" if principal.kind == "pk" else "server"
