@@ -46,7 +46,7 @@ def _shared() -> dict[type, dict[str, Any]]:
 
 @pytest.fixture
 def shared(service: Service, _shared: dict[type, dict[str, Any]]) -> dict[str, Any]:
-    """An account for tests that count nothing: on the Worker, where making one takes seconds, all share it."""
+    """An account for tests that count nothing: on the Worker, where making one is slow, all share it."""
     if isinstance(service, InProcess):
         return service.account("business")
     if type(service) not in _shared:

@@ -223,8 +223,8 @@ def test_all_bad_parameters_are_named_at_once_with_the_nearest_match(
         "from": ["Required"],
         "metric": ["is not one of the allowed values: count, uniques; did you mean 'uniques'?"],
         "group_by[0]": [
-            "is not one of the allowed values: event_name, source, medium, campaign, country, device_type, browser, "
-            "os, path; did you mean 'source'?"
+            "is not one of the allowed values: event_name, source, medium, campaign, country, device_type, "
+            "browser, os, path; did you mean 'source'?"
         ],
     }}}  # fmt: skip
 
@@ -489,8 +489,8 @@ def test_methods_on_the_worker_itself(service: Service, keys: dict[str, str]) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/track/", "/v2/track", "/V1/track", "/mcp/", "/mcp/other", "/favicon.ico",
-             "/.well-known/oauth-protected-resource", "/authorize"],
+    "path", ["/", "/v1", "/v1/", "/v1/track/", "/v2/track", "/V1/track", "/mcp/", "/mcp/other",
+             "/favicon.ico", "/.well-known/oauth-protected-resource", "/authorize"],
 )  # fmt: skip
 def test_an_unknown_path_is_404_in_json(service: Service, path: str) -> None:
     answer = service.get(path)
