@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from analytics.questions import FunnelQuestion
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
-from storage.dictionary import COLUMNS
+from storage.dictionary import COLUMNS, KINDS
 from storage.sql_parts import Binder, holds, named_in_window
 
 _ONE_VISITOR = "PARTITION BY project, visitor ORDER BY ts, event, name"
@@ -25,8 +25,8 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
     """Rows `project, grp, step, visitors, median_ms, mean_ms` for the steps that anyone reached.
 
     Parts: `matched` the events of any step; `chains` for each of them and each step it completes, from when, until when
-    and how long; `reached` the first completion per visitor and step, no step left out; `placed` the breakdown value of
-    the step-1 event that the visitor's furthest chain starts with.
+    and how long; `reached` the first completion per visitor and step, no step left out, with the step-1 event that the
+    visitor's furthest chain starts with; `placed` that event's value of the breakdown column.
     """
     binder = Binder()
     span_ms = question.conversion_window_days * MS_PER_DAY
@@ -43,37 +43,46 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
         else _unordered(matches, end, span, steps)
     )
     grouped = question.breakdown is not None
-    text = f"e.{COLUMNS[question.breakdown]}" if question.breakdown else "NULL"
+    group = _group(question, binder.bind(json.dumps(names))) if question.breakdown else "NULL"
     return binder.statement(f"""
 WITH RECURSIVE {days},
 matched AS MATERIALIZED (
   SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name,
-    {_AT if grouped else "e.ts << 20"} AS at, {text} AS text,
+    {_AT if grouped else "e.ts << 20"} AS at,
     {flags}
   {source}),
 {chains},
 reached AS (
-  SELECT project, visitor, step, took, entered FROM (
+  SELECT project, visitor, step, took,
+         first_value(entered) OVER (PARTITION BY project, visitor ORDER BY step DESC) AS entered FROM (
     SELECT *, count(*) OVER (PARTITION BY project, visitor ORDER BY step) AS steps_so_far FROM (
       SELECT project, visitor, step, began, took, entered,
              row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
         FROM chains WHERE began IS NOT NULL)
      WHERE nth = 1)
    WHERE steps_so_far = step),
-placed AS (
-  SELECT chain.project AS project, chain.visitor AS visitor, text.value AS grp FROM (
-    SELECT *, row_number() OVER (PARTITION BY project, visitor ORDER BY step DESC) AS furthest FROM reached) AS chain
-    JOIN matched AS first ON first.project = chain.project AND first.visitor = chain.visitor AND first.at = chain.entered
-    LEFT JOIN dictionary AS text ON text.id = first.text
-   WHERE furthest = 1),
+placed AS MATERIALIZED (SELECT project, step, took, {group} AS grp FROM reached AS chain),
 ranked AS (
   SELECT project, grp, step, took,
          row_number() OVER (PARTITION BY project, grp, step ORDER BY took) AS place,
          count(*) OVER (PARTITION BY project, grp, step) AS visitors
-    FROM {"reached JOIN placed USING (project, visitor)" if grouped else "(SELECT *, NULL AS grp FROM reached)"})
+    FROM placed)
 SELECT project, grp, step, max(visitors) AS visitors, avg(took) AS mean_ms,
        max(CASE WHEN place = (visitors + 1) / 2 THEN took END) AS median_ms
   FROM ranked GROUP BY project, grp, step""")
+
+
+def _group(question: FunnelQuestion, names: str) -> str:
+    """The breakdown value of the event at `chain.entered`, sought in the events' key."""
+    column = COLUMNS[question.breakdown or "event_name"]
+    return f"""(SELECT value FROM (
+      SELECT text.value AS value, row_number() OVER (ORDER BY e.event, e.name) AS place
+        FROM events AS e LEFT JOIN dictionary AS text ON text.id = e.{column}
+       WHERE e.project = chain.project AND e.day = (chain.entered >> 20) / {MS_PER_DAY}
+         AND e.name IN (SELECT id FROM dictionary AS n WHERE n.project = chain.project
+                           AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({names})))
+         AND e.visitor = chain.visitor AND e.ts = chain.entered >> 20)
+     WHERE place = (chain.entered & 1048575))"""
 
 
 def _matches(binder: Binder, question: FunnelQuestion, place: int) -> str:
@@ -83,7 +92,7 @@ def _matches(binder: Binder, question: FunnelQuestion, place: int) -> str:
 
 
 def _ordered(question: FunnelQuestion, end: str, span: str, steps: str) -> str:
-    """`began{k}`: the latest step-1 event (its `at`) from which an event completes step k; carried forward by a running max."""
+    """`began{k}`: the latest step-1 event (its `at`) from which an event completes step k, carried on by a running max."""
     count = len(question.steps)
     entry = f"is1 AND ts < {end}"
     if question.entry == "first":
