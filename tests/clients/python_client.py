@@ -5,9 +5,10 @@ import json
 import sys
 
 import httpx2
-from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+
+from mcp import Client  # not src/mcp: it runs where the official package is installed
 
 
 async def outcome(awaitable, show):
@@ -30,7 +31,7 @@ async def main(job):
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(job["url"], http_client=http)
         async with Client(transport, mode=job["mode"]) as client:
-            report = {
+            return {
                 "version": client.protocol_version,
                 "tools": [tool.name for tool in (await client.list_tools()).tools],
                 "resources": [str(one.uri) for one in (await client.list_resources()).resources],
@@ -44,7 +45,6 @@ async def main(job):
                     for uri in job["reads"]
                 ],
             }
-            return report
 
 
 print(json.dumps(asyncio.run(main(json.load(sys.stdin)))))
