@@ -39,8 +39,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
 
     async def fetch(self, request: Any) -> Any:
         house = _house(self.env, self._defer)
-        response = _not_configured() if house is None else await App(house).handle(_request(request))
-        return _worker_response(response)
+        response = _not_configured() if house is None else await App(house).handle(request_of(request))
+        return worker_response(response)
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """The daily cron. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
@@ -90,7 +90,9 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def _request(request: Any) -> Request:
+def request_of(request: Any) -> Request:
+    """The request as a value; its body is read when somebody asks for it."""
+
     async def read_body(limit: int) -> bytes | None:
         body = bytes(await request.bytes())
         return None if len(body) > limit else body
@@ -100,7 +102,7 @@ def _request(request: Any) -> Request:
     return Request(request.method.value, request.url, headers, read_body, country or "")
 
 
-def _worker_response(response: Response) -> Any:
+def worker_response(response: Response) -> Any:
     """The response as the runtime sends it; a stream goes on being written after this returns."""
     if response.stream is None:
         return WorkerResponse(response.body or None, status=response.status, headers=response.headers)

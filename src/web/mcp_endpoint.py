@@ -60,7 +60,7 @@ _ANY_JSON: Final = frozenset({"application/json", "application/*", "*/*"})
 async def serve(request: Request, house: House, endpoint: Endpoint) -> Response:
     """The response of an MCP endpoint, readable by the browsers that may call it."""
     origin = request.headers.get("origin")
-    if not may_call_mcp(origin, request.host):
+    if not may_call_mcp(origin, request.url):
         return _forbidden_origin()
     headers = cors(origin) if origin else {}
     if request.method == "OPTIONS":

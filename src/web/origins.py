@@ -19,13 +19,15 @@ def is_local(host: str) -> bool:
     return host in _LOCAL_HOSTS
 
 
-def may_call_mcp(origin: str | None, host: str) -> bool:
-    """Whether a request with this Origin may reach an MCP endpoint on this host.
+def may_call_mcp(origin: str | None, url: str) -> bool:
+    """Whether a request to `url` with this Origin may reach an MCP endpoint.
 
-    Programs send no Origin and may. A page may when it is of the same host, or local and calling a local server.
+    Programs send no Origin and may. A page may when it is local and calls a local server, or is of the very host it
+    calls, over TLS: a name rebound to this machine has no certificate.
     """
     if origin is None:
         return True
+    called = urlsplit(url)
     try:
         parts = urlsplit(origin)
         page = parts.hostname
@@ -33,7 +35,9 @@ def may_call_mcp(origin: str | None, host: str) -> bool:
         return False
     if parts.scheme not in ("http", "https") or not page or parts.path or parts.query:
         return False
-    return page == host or (is_local(page) and is_local(host))
+    if is_local(page) and is_local(called.hostname or ""):
+        return True
+    return page == called.hostname and parts.scheme == called.scheme == "https"
 
 
 def cors(origin: str) -> Mapping[str, str]:
