@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from access.gate import Refusal
 from web.browser_script_text import SCRIPT
 from web.messages import Request, Response
+from web.rest import only
 
 _ETAG: Final = f'"{hashlib.sha256(SCRIPT.encode()).hexdigest()[:20]}"'
 _HEADERS: Final = {
@@ -22,11 +22,10 @@ _HEADERS: Final = {
 
 def serve_script(request: Request) -> Response:
     """The script, or 304 to whoever has it. Errors: Refusal 405."""
-    if request.method not in ("GET", "HEAD"):
-        raise Refusal(405, "method_not_allowed", {"allowed": ["GET", "HEAD"]}, {"allow": "GET, HEAD"})
-    if _holds_current(request.headers.get("if-none-match", "")):
-        return Response(304, "", dict(_HEADERS))
-    return Response(200, SCRIPT if request.method == "GET" else "", dict(_HEADERS))
+    if answer := only(request, "GET"):
+        return answer
+    held = _holds_current(request.headers.get("if-none-match", ""))
+    return Response(304 if held else 200, "" if held else SCRIPT, dict(_HEADERS))
 
 
 def _holds_current(if_none_match: str) -> bool:
