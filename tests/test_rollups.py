@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -86,7 +86,9 @@ def row_of(event: Event, project: str) -> reference.Row:
 class Folded:
     """A store over a house with one project, fed in requests of random sizes and folded at random moments."""
 
-    def __init__(self, chance: random.Random, count: int) -> None:
+    def __init__(
+        self, chance: random.Random, count: int, changed: Callable[[Event], Event] = lambda event: event
+    ) -> None:
         house = InProcess()
         keys = house.account("business")
         self.db = house.db
@@ -99,7 +101,7 @@ class Folded:
         self.store = SqlEventStore(self.db, self.deferred.append)
         #: Within the reach of the tails, or beyond it.
         self.days = chance.choice([40, 140])
-        self.events = stream(chance, count, self.days)
+        self.events = [changed(event) for event in stream(chance, count, self.days)]
         sent = [*self.events, *chance.choices(self.events, k=count // 5)]
         if chance.random() < 0.5:
             chance.shuffle(sent)
@@ -114,8 +116,8 @@ class Folded:
             sent = sent[size:]
             if chance.random() < 0.3:
                 await self.store.fold_waiting()
-        for work in self.deferred:
-            await work
+        while self.deferred:
+            await self.deferred.pop()
 
     @property
     def rows(self) -> list[reference.Row]:

@@ -102,6 +102,13 @@ class EventStore(Protocol):
     async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
         """Stores events of the scope's one project, all or none; those already stored are left as they are."""
 
+    async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
+        """Deletes the events of a person in the scope's one project and corrects every roll-up; how many there were.
+
+        With `include_anonymous` also the events without `user_id` of the devices the person was seen on. Repeatable: what
+        an interrupted call left is deleted by the next.
+        """
+
     async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
         """Events, newest first, in the columns of contract.md's GET /v1/query."""
 

@@ -24,9 +24,11 @@ from storage.event_funnel import select_funnel
 from storage.event_rows import label, select_events, select_recent
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
+from storage.forget import look_for
 from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import accept
+from storage.unfold import unfold
 
 MAX_EVENT_NAMES = 1_000
 #: A request this large is folded right after its answer; of smaller ones every so many'th is, whichever isolate it hits.
@@ -65,6 +67,16 @@ class SqlEventStore:
 
     async def _fold(self, number: int) -> None:
         await self._database.batch(fold([number]))
+
+    async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
+        deleted = 0
+        while True:
+            _, found, known = await self._asked(scope, look_for(scope, user_id, include_anonymous))
+            if found.rows:
+                *_, gone = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
+                deleted += gone.changes
+            elif not known.rows[0]["known"]:
+                return deleted
 
     async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
         statements = [select_events(project.number, question) for project in scope.projects]

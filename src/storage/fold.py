@@ -69,11 +69,14 @@ SELECT i.project, one.value ->> {DAY} AS day, one.value ->> {VISITOR}, one.value
                       AND a.ts = one.value ->> {TS}))
 ON CONFLICT DO NOTHING"""
 
-#: The events this fold stored, each once, with what the roll-ups are kept by.
+#: What the roll-ups are kept by; `fresh` in every statement below is a list of events with these columns.
+FRESH_COLUMNS: Final = """e.project, e.day, e.name, e.visitor, e.ts, e.event, e.source, e.medium,
+         coalesce(e.campaign, 0) AS campaign, e.country, e.device_type, e.browser, e.os, coalesce(e.path, 0) AS path"""
+
+#: The events this fold stored, each once.
 _FRESH: Final = f"""
 fresh AS MATERIALIZED (
-  SELECT DISTINCT e.project, e.day, e.name, e.visitor, e.ts, e.event, e.source, e.medium,
-         coalesce(e.campaign, 0) AS campaign, e.country, e.device_type, e.browser, e.os, coalesce(e.path, 0) AS path
+  SELECT DISTINCT {FRESH_COLUMNS}
     FROM inbox AS i CROSS JOIN json_each(i.body) AS one CROSS JOIN folds AS f CROSS JOIN events AS e
    WHERE i.project IN {_PROJECTS} AND f.project = i.project AND e.project = i.project
      AND e.day = one.value ->> {DAY} AND e.name = {_text_id("event_name")} AND e.visitor = one.value ->> {VISITOR}
@@ -102,14 +105,18 @@ _DAY_KINDS, _DAY_A, _DAY_B = _places(tuple(kind for kind in KIND_COLUMNS if kind
 #    `gaps`: for each day its distance to the visitor's previous day, now (`gap`) and before this fold (`was`; 0 = the day
 #    was not there). A day counts in t<k> when its gap exceeds k, so each day changes t<k> by [gap > k] − [was > k].
 _TAIL_COLUMNS: Final = ", ".join(f"t{k}" for k in range(TAILS))
-_CHANGES: Final = ", ".join(f"sum((gap > {k}) - (was > {k}))" for k in range(TAILS))
 _ADDED_UP: Final = ", ".join(
     f"{column} = daily.{column} + excluded.{column}"
     for column in ("events", *(f"t{k}" for k in range(TAILS)))
 )
-_DAILY: Final = f"""
+
+
+def change_daily(fresh: str, sign: str = "") -> str:
+    """The statement that adds what is `fresh` to tier 1; with the sign "-" it takes it away (unfold.py)."""
+    changes = ", ".join(f"{sign}sum((gap > {k}) - (was > {k}))" for k in range(TAILS))
+    return f"""
 INSERT INTO daily (project, kind, day, a, b, events, {_TAIL_COLUMNS})
-WITH {_FRESH},
+WITH {fresh},
 added AS (
   SELECT project, k.value AS kind, {_ALL_A} AS a, {_ALL_B} AS b, visitor, day, count(*) AS events
     FROM fresh CROSS JOIN {_ALL_KINDS} GROUP BY 1, 2, 3, 4, 5, 6),
@@ -137,25 +144,34 @@ gaps AS (
          CASE WHEN is_new THEN 0 ELSE coalesce(day - max(CASE WHEN is_new = 0 THEN day END)
            OVER (one ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), {FOREVER}) END AS was
     FROM days WINDOW one AS (PARTITION BY project, kind, a, b, visitor ORDER BY day))
-SELECT project, kind, day, a, b, sum(events), {_CHANGES}
+SELECT project, kind, day, a, b, {sign}sum(events), {changes}
   FROM gaps WHERE events > 0 OR gap <> was GROUP BY project, kind, day, a, b
 ON CONFLICT (project, kind, day, a, b) DO UPDATE SET {_ADDED_UP}"""
 
+
 # 6. Paths: counts only.
-_PATHS: Final = f"""
+def change_paths(fresh: str, sign: str = "") -> str:
+    """The same for the counts by path."""
+    return f"""
 INSERT INTO daily_paths (project, day, path, events)
-WITH {_FRESH}
-SELECT project, day, path, count(*) FROM fresh WHERE true GROUP BY project, day, path
+WITH {fresh}
+SELECT project, day, path, {sign}count(*) FROM fresh WHERE true GROUP BY project, day, path
 ON CONFLICT (project, day, path) DO UPDATE SET events = daily_paths.events + excluded.events"""
+
 
 # 7. Tier 2; after tier 1, which reads it as it was before this fold.
 _DAY_COLUMNS: Final = "source, medium, campaign, country, device_type, browser, os"
-_VISITOR_DAYS: Final = f"""
+
+
+def change_visitor_days(fresh: str, sign: str = "") -> str:
+    """The same for tier 2."""
+    return f"""
 INSERT INTO visitor_days (project, visitor, day, {_DAY_COLUMNS}, events)
-WITH {_FRESH}
-SELECT project, visitor, day, {_DAY_COLUMNS}, count(*) FROM fresh WHERE true
+WITH {fresh}
+SELECT project, visitor, day, {_DAY_COLUMNS}, {sign}count(*) FROM fresh WHERE true
  GROUP BY project, visitor, day, {_DAY_COLUMNS}
 ON CONFLICT (project, visitor, day, {_DAY_COLUMNS}) DO UPDATE SET events = visitor_days.events + excluded.events"""
+
 
 # 8. Who was seen on which device.
 _PEOPLE: Final = f"""
@@ -167,7 +183,17 @@ ON CONFLICT DO NOTHING"""
 # 9. Nothing waits any more.
 _EMPTY: Final = f"DELETE FROM inbox WHERE project IN {_PROJECTS}"
 
-_FOLD: Final = (_NUMBER, _TEXTS, _ARRIVALS, _EVENTS, _DAILY, _PATHS, _VISITOR_DAYS, _PEOPLE, _EMPTY)
+_FOLD: Final = (
+    _NUMBER,
+    _TEXTS,
+    _ARRIVALS,
+    _EVENTS,
+    change_daily(_FRESH),
+    change_paths(_FRESH),
+    change_visitor_days(_FRESH),
+    _PEOPLE,
+    _EMPTY,
+)
 
 
 def fold(projects: Sequence[int]) -> list[Statement]:

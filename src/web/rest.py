@@ -39,6 +39,7 @@ REST_ROUTES: Final[Mapping[str, RestRoute]] = {
     "/v1/track": RestRoute("POST", _WRITERS, writing.track, takes_body_key=True),
     "/v1/batch": RestRoute("POST", _WRITERS, writing.batch, takes_body_key=True),
     "/v1/identify": RestRoute("POST", _WRITERS, writing.identify),
+    "/v1/forget": RestRoute("POST", frozenset({"sk"}), writing.forget),
     "/v1/query": RestRoute("GET", _READERS, reading.query),
     "/v1/stats": RestRoute("GET", _READERS, reading.stats),
     "/v1/sources": RestRoute("GET", _READERS, reading.sources),
@@ -56,12 +57,19 @@ async def serve_rest(request: Request, house: House, route: RestRoute) -> Respon
     if route.takes_body_key:
         request = await with_key_of_body(request)
     authorization = request.headers.get("authorization")
-    if claimed_kind(authorization) not in route.kinds:
-        raise Refusal(403, "insufficient_scope", {"required": "ingest" if route.takes_events else "read"})
+    kind = claimed_kind(authorization)
+    if kind not in route.kinds:
+        raise _wrong_kind(kind, route)
     principal = await house.gate.admit(authorization, house.now_ms())
     if principal.kind == "pk" and request.headers.get("origin") not in principal.allowed_origins:
         raise Refusal(403, "origin_not_allowed")
     return await route.answer(request, house, principal)
+
+
+def _wrong_kind(kind: Kind, route: RestRoute) -> Refusal:
+    if kind == "pk" and route.answer is writing.forget:
+        return Refusal(403, "forget_requires_secret_key")
+    return Refusal(403, "insufficient_scope", {"required": "ingest" if "sk" in route.kinds else "read"})
 
 
 def only(request: Request, method: str) -> Response | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from access.gate import Principal
+from access.gate import Principal, Refusal
 from analytics.event import IDENTIFY_EVENT, MAX_BATCH_EVENTS, Origin, Properties, TrackedEvent, enrich
+from analytics.store import ScopeWithdrawnError, StoreUnavailableError
 from web.arguments import payload
 from web.bodies import read_json_object
 from web.house import House
@@ -30,6 +31,15 @@ class Identification(BaseModel):
     anonymous_id: str = Field(min_length=1, max_length=128)
     user_id: str = Field(min_length=1, max_length=256)
     traits: Properties = Field(default_factory=dict)
+
+
+class Forgetting(BaseModel):
+    """The body of POST /v1/forget."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    user_id: str = Field(min_length=1, max_length=256)
+    include_anonymous: bool = False
 
 
 async def track(request: Request, house: House, principal: Principal) -> Response:
@@ -58,6 +68,24 @@ async def identify(request: Request, house: House, principal: Principal) -> Resp
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
     await house.events.append(principal.scope(), [event])
     return json_response(200, {"ok": True})
+
+
+async def forget(request: Request, house: House, principal: Principal) -> Response:
+    """POST /v1/forget: done when answered. 200 `{"ok":true,"queued":false,"deleted":n}`.
+
+    Errors: Refusal 500 `forget_failed`; the same call again goes on where this one stopped.
+    """
+    wanted = payload(Forgetting, await read_json_object(request), house.now_ms())
+    try:
+        deleted = await house.events.forget(
+            principal.scope(), wanted.user_id, include_anonymous=wanted.include_anonymous
+        )
+    except (ScopeWithdrawnError, StoreUnavailableError):
+        raise
+    except Exception as error:
+        house.log("forget_failed", error)
+        raise Refusal(500, "forget_failed") from error
+    return json_response(200, {"ok": True, "queued": False, "deleted": deleted})
 
 
 def _origin_of(principal: Principal) -> Origin:

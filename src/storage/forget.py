@@ -1,0 +1,63 @@
+"""Forgetting a person: which events are theirs, found along the keys of the tables and never by reading all events."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from analytics.scope import Scope
+from storage.database import Statement
+from storage.dictionary import hash63
+from storage.event_rows import PAYLOAD_USER_ID
+from storage.guard import MAY_WRITE
+from storage.tiers import NAME_KIND
+from storage.unfold import KEY
+
+#: What one round takes on: the devices it looks at, and the events it deletes.
+DEVICES_PER_ROUND: Final = 50
+EVENTS_PER_ROUND: Final = 1_000
+
+# ?1 is the id of the key that asks, ?2 the project's number, ?3 the person: a JSON object, so that the hash stays exact;
+# ?4 and ?5 are the two numbers above.
+_DEVICES: Final = """
+SELECT visitor FROM people WHERE project = ?2 AND person = ?3 ->> 'person' ORDER BY visitor LIMIT ?4"""
+
+#: Their own events; of the same devices also those of nobody, when they say so; never those of somebody else.
+_THEIRS: Final = f"""(e.payload ->> {PAYLOAD_USER_ID} = ?3 ->> 'user_id'
+     OR (?3 ->> 'include_anonymous' AND e.payload ->> {PAYLOAD_USER_ID} IS NULL))"""
+
+#: Every event `e` of the visitor-day `v`, sought under each name `n` that occurred on the day.
+_OF_THE_DAY: Final = f"""n.project = ?2 AND n.kind = {NAME_KIND} AND n.day = v.day
+   AND e.project = ?2 AND e.day = v.day AND e.name = n.a AND e.visitor = v.visitor AND {_THEIRS}"""
+
+_RELEASE: Final = f"""
+DELETE FROM people
+ WHERE project = ?2 AND person = ?3 ->> 'person' AND visitor IN ({_DEVICES}) AND {MAY_WRITE}
+   AND NOT EXISTS (
+     SELECT 1 FROM visitor_days AS v CROSS JOIN daily AS n CROSS JOIN events AS e
+      WHERE v.project = ?2 AND v.visitor = people.visitor AND {_OF_THE_DAY})"""
+
+_FIND: Final = f"""
+SELECT {KEY} AS key
+  FROM (SELECT DISTINCT d.visitor, v.day FROM ({_DEVICES}) AS d CROSS JOIN visitor_days AS v
+         WHERE v.project = ?2 AND v.visitor = d.visitor) AS v CROSS JOIN daily AS n CROSS JOIN events AS e
+ WHERE {_OF_THE_DAY} LIMIT ?5"""
+
+_KNOWN: Final = (
+    "SELECT EXISTS (SELECT 1 FROM people WHERE project = ?2 AND person = ?3 ->> 'person') AS known"
+)
+
+
+def look_for(scope: Scope, user_id: str, include_anonymous: bool) -> list[Statement]:
+    """Three statements: devices without events of the person are let go; `key` of events to delete; `known`, whether any
+    device is left."""
+    (project,) = scope.numbers
+    person = json.dumps(
+        {"person": hash63(user_id), "user_id": user_id, "include_anonymous": include_anonymous}
+    )
+    parameters = (scope.key_id, project, person, DEVICES_PER_ROUND, EVENTS_PER_ROUND)
+    return [
+        Statement(_RELEASE, parameters[:4]),
+        Statement(_FIND, parameters),
+        Statement(_KNOWN, parameters[:3]),
+    ]

@@ -1,0 +1,116 @@
+"""The unfold: events go, and every roll-up is corrected by exactly what they had added. The fold with its signs turned.
+
+Deleting the events D is the inverse of folding D into what remains, so the statements are those of fold.py: `fresh` are
+the events that go, the days in `past` are the days that remain. Only the order differs: tier 2 comes first, because tier 1
+must read it without D. All statements run in one batch, which is one transaction, so an unfold happens whole or not at
+all; an event that is gone is not found again, so nothing is ever taken away twice. docs/decisions/0012-forgetting.md.
+
+`?1` is the JSON list of the one project, `?2` the JSON list of the events' keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from analytics.scope import Scope
+from storage.database import Statement
+from storage.dictionary import COLUMNS, KINDS
+from storage.fold import FRESH_COLUMNS, change_daily, change_paths, change_visitor_days
+from storage.guard import MAY_WRITE
+from storage.tiers import KIND_COLUMNS, TOTAL_KIND
+
+#: The key of an event `e`, as JSON text: its hashes need all their 63 bits on the way through D1.
+KEY: Final = "json_array(e.day, e.name, e.visitor, e.ts, e.event)"
+_DAY, _NAME, _VISITOR, _TS, _EVENT = (f"one.value ->> {place}" for place in range(5))
+
+_PROJECT: Final = "(SELECT value FROM json_each(?1))"
+_KEYS: Final = "json_each(?2) AS one"
+
+# 1. A number of its own, as every fold has.
+_NUMBER: Final = """
+INSERT INTO folds (project, fold) SELECT value, 1 FROM json_each(?1) WHERE true
+ON CONFLICT (project) DO UPDATE SET fold = fold + 1"""
+
+# 2. The events that go carry it: from here on they are the new ones, and what is older remains.
+#    Here alone ?1 is the id of the key that asked, ?2 the project's number, ?3 the keys of the events.
+_MARK: Final = f"""
+UPDATE events SET fold = (SELECT fold FROM folds WHERE project = ?2)
+ WHERE project = ?2 AND {MAY_WRITE}
+   AND (day, name, visitor, ts, event) IN (
+     SELECT {_DAY}, {_NAME}, {_VISITOR}, {_TS}, {_EVENT} FROM json_each(?3) AS one)"""
+
+_FRESH: Final = f"""
+fresh AS MATERIALIZED (
+  SELECT DISTINCT {FRESH_COLUMNS}
+    FROM {_KEYS} CROSS JOIN folds AS f CROSS JOIN events AS e
+   WHERE f.project IN {_PROJECT} AND e.project = f.project AND e.day = {_DAY} AND e.name = {_NAME}
+     AND e.visitor = {_VISITOR} AND e.ts = {_TS} AND e.event = {_EVENT} AND e.fold = f.fold)"""
+
+# 3. Rows that count nothing any more go.
+_DAYS: Final = f"(SELECT DISTINCT {_DAY} FROM {_KEYS})"
+_EMPTY_VISITOR_DAYS: Final = f"""
+DELETE FROM visitor_days
+ WHERE project IN {_PROJECT} AND (visitor, day) IN (SELECT {_VISITOR}, {_DAY} FROM {_KEYS}) AND events = 0"""
+_EMPTY_DAILY: Final = f"""
+DELETE FROM daily
+ WHERE project IN {_PROJECT} AND kind IN ({", ".join(map(str, KIND_COLUMNS))}) AND day IN {_DAYS} AND events = 0"""
+_EMPTY_PATHS: Final = f"DELETE FROM daily_paths WHERE project IN {_PROJECT} AND day IN {_DAYS} AND events = 0"
+
+# 4. An arrival goes with the event it let in; the same event_id at another time is another event.
+_ARRIVALS: Final = f"""
+DELETE FROM arrivals WHERE project IN {_PROJECT} AND (event, ts) IN (SELECT {_EVENT}, {_TS} FROM {_KEYS})"""
+
+
+def delete_unused_texts(ids: str) -> str:
+    """The statement that deletes those texts among `ids` that tier 1 does not count anything under any more.
+
+    One probe along the key for each day of the project that has events. The rules of attribution are a fixed list of
+    ours and stay.
+    """
+    of_day = "r.project = t.project AND r.day = d.day"
+    days = (
+        f"daily AS d CROSS JOIN {{}} AS r WHERE d.project = t.project AND d.kind = {TOTAL_KIND} AND {of_day}"
+    )
+    return f"""
+DELETE FROM dictionary AS t
+ WHERE t.id IN ({ids}) AND t.project IN {_PROJECT} AND t.kind <> {KINDS["rule"]}
+   AND NOT EXISTS (SELECT 1 FROM {days.format("daily")} AND r.kind = t.kind AND r.a = t.id)
+   AND NOT EXISTS (SELECT 1 FROM {days.format("daily_paths")} AND r.path = t.id)"""
+
+
+# 5. Texts that only the events that go had used.
+_TEXT_IDS: Final = ", ".join(f"fresh.{COLUMNS[kind]}" for kind in KINDS if kind != "rule")
+_TEXTS: Final = delete_unused_texts(f"""
+   WITH {_FRESH}
+   SELECT text.value FROM fresh CROSS JOIN json_each(json_array({_TEXT_IDS})) AS text""")
+
+# 6. The events themselves.
+_EVENTS: Final = f"""
+DELETE FROM events
+ WHERE project IN {_PROJECT} AND fold = (SELECT fold FROM folds WHERE project = events.project)
+   AND (day, name, visitor, ts, event) IN (SELECT {_DAY}, {_NAME}, {_VISITOR}, {_TS}, {_EVENT} FROM {_KEYS})"""
+
+_UNFOLD: Final = (
+    change_visitor_days(_FRESH, "-"),
+    _EMPTY_VISITOR_DAYS,
+    change_daily(_FRESH, "-"),
+    _EMPTY_DAILY,
+    change_paths(_FRESH, "-"),
+    _EMPTY_PATHS,
+    _ARRIVALS,
+    _TEXTS,
+    _EVENTS,
+)
+
+
+def unfold(scope: Scope, keys: Sequence[str]) -> list[Statement]:
+    """The statements that delete these events of the scope's project; the last one's changes are the events deleted."""
+    (project,) = scope.numbers
+    projects, listed = json.dumps([project]), f"[{','.join(keys)}]"
+    return [
+        Statement(_NUMBER, (projects,)),
+        Statement(_MARK, (scope.key_id, project, listed)),
+        *(Statement(sql, (projects, listed)) for sql in _UNFOLD),
+    ]
