@@ -1,0 +1,147 @@
+"""Every statement that a question can become: bound, within D1's limits, and answered from an index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from storage.database import Result, Statement
+from storage.sqlite import Sqlite
+from tests.house import ROOT, InProcess
+
+HOSTILE = "x'); DROP TABLE events; --"
+WINDOW: dict[str, Any] = {"from": "2026-05-01T00:00:00.001Z", "to": "2026-05-20T11:00:00Z"}
+DIMENSIONS = ["event_name", "source", "medium", "campaign", "country", "device_type", "browser", "os", "path"]
+OPERATORS: list[tuple[str, Any]] = [
+    ("eq", HOSTILE), ("neq", HOSTILE), ("in", [HOSTILE, 1, True]), ("not_in", [HOSTILE]), ("contains", HOSTILE),
+    ("starts_with", HOSTILE), ("gt", 1.5), ("gte", 1), ("lt", HOSTILE), ("lte", HOSTILE), ("exists", True),
+]  # fmt: skip
+FILTERS = [
+    {"field": field, "op": op, "value": value}
+    for field in ("source", f"properties.{HOSTILE}")
+    for op, value in OPERATORS
+]
+STEPS = [{"event": HOSTILE + str(place), "filters": FILTERS[place : place + 1]} for place in range(20)]
+
+QUESTIONS: list[tuple[str, dict[str, Any]]] = [
+    *[("get_stats", {"metric": metric, "event": event, "interval": interval, "group_by": columns})
+      for metric in ("count", "uniques") for event in (None, HOSTILE) for interval in (None, "hour", "day", "week", "month")
+      for columns in ([], ["source", "medium"], ["path"], ["browser", "os", "campaign"])],
+    *[("get_stats", {"group_by": [column], "metric": "uniques"}) for column in DIMENSIONS],
+    *[("top_sources", {"breakdown": breakdown}) for breakdown in ("source_medium", "source")],
+    ("query_events", {}),
+    ("query_events", dict.fromkeys(("event", "source", "medium", "user_id", "anonymous_id"), HOSTILE) | {"country": "x';--"}),
+    *[("funnel", {"steps": steps, "breakdown": breakdown, **mode})
+      for steps in (["a", "b"], STEPS) for breakdown in (None, *DIMENSIONS) for mode in ({}, {"entry": "first"}, {"order": "any"})],
+]  # fmt: skip
+
+
+class Recorder(Sqlite):
+    """A database that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(schema=(ROOT / "schema.sql").read_text())
+        self.asked: dict[str, tuple[Any, ...]] = {}
+
+    async def batch(self, statements: Sequence[Statement]) -> list[Result]:
+        self.asked |= {statement.sql: statement.parameters for statement in statements}
+        return await super().batch(statements)
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[str, tuple[Any, ...]]:
+    """Every statement behind every tool, resource and write, over one project and over several: text → parameters."""
+    database = Recorder()
+    house = InProcess(db=database)
+    account = house.account("business", "One", "Two", "Three")
+    ak, keys = account["account"]["ak"], account["projects"][0]
+    house.post(
+        "/v1/track", {"event": HOSTILE, "event_id": HOSTILE, "url": "https://site.example/'"}, keys["sk"]
+    )
+    timed = {"event": HOSTILE, "event_id": HOSTILE, "timestamp": "2026-05-02", "user_id": HOSTILE}
+    house.track(
+        keys["sk"], timed, {"event": "e", "event_id": "1", "properties": {HOSTILE: HOSTILE}}, {"event": "e"}
+    )
+    house.post("/v1/identify", {"anonymous_id": HOSTILE, "user_id": HOSTILE}, keys["sk"])
+    house.post("/v1/track", {"event": "e"}, "rk_live_0011aabb_unknown")
+    for path, key in [("/mcp", keys["rk"]), ("/mcp/account", ak)]:
+        for tool, options in QUESTIONS:
+            house.call(
+                key,
+                tool,
+                path,
+                **WINDOW,
+                **{name: value for name, value in options.items() if value is not None},
+            )
+        for uri in [one["uri"] for one in house.rpc(key, "resources/list", path=path)["result"]["resources"]]:
+            house.rpc(key, "resources/read", {"uri": uri}, path)
+    house.kv.entries.clear()
+    house.now = "2026-05-20T13:00:00Z"
+    assert house.rows(keys["rk"], "get_stats", **WINDOW) == [{"value": 1}]
+    return database.asked
+
+
+def test_the_questions_are_many(asked: dict[str, tuple[Any, ...]]) -> None:
+    assert len(asked) > 150
+
+
+def test_what_a_caller_writes_is_bound_and_never_part_of_the_text(asked: dict[str, tuple[Any, ...]]) -> None:
+    assert any(HOSTILE in str(parameters) for parameters in asked.values())
+    for sql in asked:
+        assert "DROP" not in sql
+        assert "x'" not in sql
+
+
+def test_every_statement_stays_within_the_limits_of_d1(asked: dict[str, tuple[Any, ...]]) -> None:
+    """Source: workers-platform.md §3.2. The adapter of these tests enforces the other limits while they run."""
+    for sql, parameters in asked.items():
+        assert len(parameters) <= 100, sql
+        assert len(sql.encode()) <= 100_000, sql
+        numbers = {int(number) for number in re.findall(r"\?(\d+)", sql)}
+        assert numbers <= set(range(1, len(parameters) + 1)), sql
+        assert not re.search(r"\?(?!\d)", sql), sql
+        assert not re.search(r"\b(LIKE|GLOB)\b", sql), sql
+        assert not re.search(r"\?\d+\s*(/|%|\|\|)|(/|%|\|\|)\s*\?\d+", sql), "a bound number is REAL: CAST it"
+        assert not re.search(r";\s*\S", sql), "one statement at a time"
+
+
+def plan(database: Sqlite, sql: str, parameters: Sequence[Any]) -> list[str]:
+    rows = database.connection.execute(f"EXPLAIN QUERY PLAN {sql}", list(parameters)).fetchall()
+    return [row["detail"] for row in rows]
+
+
+def real_tables(database: Sqlite, sql: str) -> dict[str, str]:
+    """Table by every name it has in a statement, its own and its aliases."""
+    tables = [
+        row["name"]
+        for row in database.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
+    names = {table: table for table in tables}
+    for table in tables:
+        names |= dict.fromkeys(re.findall(rf"\b{table}\s+AS\s+(\w+)", sql), table)
+    return names
+
+
+def scanned(database: Sqlite, sql: str, parameters: Sequence[Any]) -> Iterator[str]:
+    names = real_tables(database, sql)
+    for detail in plan(database, sql, parameters):
+        match = re.match(r"SCAN (\w+)(.*)", detail)
+        if match and match[1] in names and "VIRTUAL TABLE" not in match[2]:
+            yield names[match[1]]
+
+
+def test_no_statement_reads_a_whole_table(asked: dict[str, tuple[Any, ...]]) -> None:
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    for sql, parameters in asked.items():
+        assert list(scanned(database, sql, parameters)) == [], "\n".join(
+            [sql, *plan(database, sql, parameters)]
+        )
+
+
+def test_the_look_at_plans_finds_a_whole_table() -> None:
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    assert list(scanned(database, "SELECT count(*) FROM events AS e WHERE e.visitor = ?1", [1])) == ["events"]
+    assert list(scanned(database, "SELECT id FROM api_keys WHERE status = ?1", ["active"])) == ["api_keys"]
