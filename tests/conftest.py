@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.house import InProcess, Service
+from tests.answers import against_the_protocol
+from tests.house import ROOT, InProcess, Service
 from tests.runtime import Runtime
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """At the end of a run, every result that an MCP endpoint gave is held against the protocol's own models."""
+    said = against_the_protocol(str(ROOT / ".venv-mcp/bin/python"))
+    if said:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write(f"\nMCP results that break the protocol:\n{said}\n")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from dev import provision  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
 from storage.key_store import KvKeyStore  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
+from tests.answers import watch  # noqa: E402
 from web.app import App  # noqa: E402
 from web.house import House as Wiring  # noqa: E402
 from web.messages import Request  # noqa: E402
@@ -69,7 +70,10 @@ class Service:
     def post(self, path: str, value: Any, key: str | None = None, **headers: str) -> Answer:
         """POSTs JSON. Header names are written with underscores: `user_agent="…"`."""
         given = {"content-type": "application/json"} | _headers(key, headers)
-        return self.request("POST", path, headers=given, body=json.dumps(value).encode())
+        body = json.dumps(value).encode()
+        answer = self.request("POST", path, headers=given, body=body)
+        watch(path, given, body, answer)
+        return answer
 
     def rpc(self, key: str, method: str, params: Any = None, path: str = "/mcp", **headers: str) -> Any:
         """The JSON-RPC message that answers a request."""

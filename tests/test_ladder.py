@@ -6,6 +6,7 @@ from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.answers import watch
 from tests.data.ladder import ABSENT, CASES, PRESENT, Case
 from tests.house import Answer, InProcess, Service
 
@@ -24,8 +25,11 @@ def test_the_cases_have_names_of_their_own() -> None:
 def ask(service: Service, key: str, case: Case) -> Answer:
     headers = {name: value.replace("KEY", key) for name, value in case.headers.items()}
     if isinstance(service, InProcess):
-        return service.request(case.verb, "/mcp", headers=headers, body=case.body)
-    return over_the_wire(service.url, case.verb, headers, case.body)
+        answer = service.request(case.verb, "/mcp", headers=headers, body=case.body)
+    else:
+        answer = over_the_wire(service.url, case.verb, headers, case.body)
+    watch("/mcp", headers, case.body, answer)
+    return answer
 
 
 def over_the_wire(url: str, verb: str, headers: dict[str, str], body: bytes) -> Answer:

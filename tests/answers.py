@@ -1,0 +1,70 @@
+"""Every answer of an MCP endpoint is held against its tool's schema at once, the protocol's at the end of the run."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.protocol import ASSUMED_VERSION
+from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
+from tests.json_schema import misfits
+
+if TYPE_CHECKING:
+    from tests.house import Answer
+
+TOOLS: Final = {"/mcp": PROJECT_TOOLS, "/mcp/account": ACCOUNT_TOOLS}
+VERSION_HEADER: Final = "mcp-protocol-version"
+
+#: Each different result once, as a line `[version, method, result]`.
+RESULTS: Final[dict[str, None]] = {}
+
+
+@functools.cache
+def output_schemas(path: str) -> dict[str, dict[str, Any]]:
+    return {tool.name: tool.listing()["outputSchema"] for tool in TOOLS[path]}
+
+
+def watch(path: str, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
+    """Checks an answer of an MCP endpoint against what it answers; others pass by."""
+    if path not in TOOLS or answer.headers.get("content-type") != "application/json":
+        return
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return
+    replied = answer.json
+    asked, replied = (asked, replied) if isinstance(asked, list) else ([asked], [replied])
+    version = headers.get(VERSION_HEADER, ASSUMED_VERSION).strip()
+    by_id = {repr(one.get("id")): one for one in asked if isinstance(one, dict)}
+    for message in replied if isinstance(replied, list) else [replied]:
+        request = by_id.get(repr(message.get("id")))
+        if request and "result" in message:
+            _check(path, version, request, message["result"])
+
+
+def _check(path: str, version: str, request: dict[str, Any], result: dict[str, Any]) -> None:
+    method = request["method"]
+    if method == "initialize":
+        version = result["protocolVersion"]
+    RESULTS[json.dumps([version, method, result])] = None
+    if method == "tools/call" and not result.get("isError"):
+        name = request["params"]["name"]
+        wrong = misfits(result["structuredContent"], output_schemas(path)[name])
+        assert not wrong, f"{name} does not keep to its outputSchema: {wrong[:5]}"
+        text = json.loads(result["content"][0]["text"])
+        structured = result["structuredContent"]
+        assert text == structured.get("rows", structured), (
+            f"{name} says one thing as text, another as structure"
+        )
+
+
+def against_the_protocol(python: str) -> str:
+    """What the official models say of every result seen; empty when they have nothing to say."""
+    if not RESULTS:
+        return ""
+    command = [python, "-I", "tests/clients/check_results.py"]
+    done = subprocess.run(command, input="\n".join(RESULTS), capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout[-4000:] + done.stderr[-4000:]
