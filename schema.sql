@@ -65,10 +65,12 @@ CREATE TABLE IF NOT EXISTS inbox (
   PRIMARY KEY (project, grouped, identity)
 ) STRICT, WITHOUT ROWID;
 
--- One row: how often a project was folded; events carry the number of the fold that stored them.
+-- One row: how often a project was folded (events carry the number of the fold that stored them), and the latest `ts`
+-- ever folded: a window that ends after it holds all of its last day.
 CREATE TABLE IF NOT EXISTS folds (
-  project INTEGER PRIMARY KEY,
-  fold    INTEGER NOT NULL
+  project   INTEGER PRIMARY KEY,
+  fold      INTEGER NOT NULL,
+  latest_ts INTEGER NOT NULL
 ) STRICT;
 
 -- Tier 3. One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.

@@ -124,13 +124,15 @@ class Folded:
         return [row_of(event, self.scope.projects[0].id) for event in self.events]
 
 
-def window_of(chance: random.Random, days: int) -> tuple[int, int]:
+def window_of(chance: random.Random, folded: Folded) -> tuple[int, int]:
     """Aligned to midnight or not, short or long, also across all there is."""
-    start = START + chance.randrange(-3, days) * MS_PER_DAY
+    start = START + chance.randrange(-3, folded.days) * MS_PER_DAY
     end = start + chance.choice([1, 1, 2, 5, 7, 30, 60, 91, 92, 93, 100, 140]) * MS_PER_DAY
     if chance.random() < 0.6:
         start += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, MS_PER_DAY - 1])
         end += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, -1])
+    if chance.random() < 0.15:
+        end = max(event.ts_ms for event in folded.events) + chance.choice([0, 1, MS_PER_HOUR])  # up to now
     return start, max(end, start + 1)
 
 
@@ -156,7 +158,7 @@ def question(kind: type[Any], start: int, end: int, arguments: dict[str, Any]) -
 
 def compare_once(folded: Folded, chance: random.Random) -> str:
     """Asks one random question; returns the tier that answered."""
-    start, end = window_of(chance, folded.days)
+    start, end = window_of(chance, folded)
     if chance.random() < 0.3:
         breakdown = chance.choice(["source", "source_medium"])
         asked = question(SourcesQuestion, start, end, {"breakdown": breakdown, "limit": 200})

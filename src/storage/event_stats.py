@@ -46,6 +46,15 @@ class Counting:
         """The days that lie in the window from midnight to midnight."""
         return range(-(-self.window.start_ms // MS_PER_DAY), self.window.end_ms // MS_PER_DAY)
 
+    @property
+    def ends_at_midnight(self) -> bool:
+        return self.window.end_ms % MS_PER_DAY == 0
+
+    @property
+    def within_tails(self) -> bool:
+        """Whether uniques of the whole days are one sum, also when the last day turns out to be whole."""
+        return len(self.whole_days) + (not self.ends_at_midnight) <= TAILS
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -98,13 +107,12 @@ def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
     by_medium = question.breakdown == "source_medium"
     pairs = Counting(numbers, question.window, ("source", "medium"), visitors=by_medium)
     tier, common, rows = counted(binder, pairs)
-    paid = (
-        "medium IN (SELECT id FROM dictionary"
-        f" WHERE project = pairs.project AND kind = {KINDS['medium']} AND value = 'paid')"
-    )
-    rows = (
-        f"SELECT project, source, medium, events, uniques, ({paid}) * events AS paid FROM ({rows}) AS pairs"
-    )
+    rows = f"""SELECT project, source, medium, events, uniques,
+        medium IN (SELECT id FROM dictionary
+                    WHERE project = pairs.project AND kind = {KINDS["medium"]} AND value = 'paid') AS is_paid
+   FROM (SELECT project, source, medium, sum(events) AS events, sum(uniques) AS uniques
+           FROM ({rows}) GROUP BY project, source, medium LIMIT -1) AS pairs"""
+    rows = f"SELECT project, source, medium, events, uniques, is_paid * events AS paid FROM ({rows})"
     if not by_medium:
         # Visitors of a source are not the sum over its media; its events and its paid events are.
         tier, common, singles = counted(binder, Counting(numbers, question.window, ("source",)), common)
@@ -146,7 +154,7 @@ def counted(binder: Binder, counting: Counting, common: str = "") -> tuple[Tier,
     """The tier that can answer exactly at the lowest cost, WITH clauses it needs after `common`, and its rows."""
     if counting.interval != "hour" and len(counting.whole_days) > 0:
         kind = _kind_of(counting)
-        reach = counting.interval is not None or not counting.visitors or len(counting.whole_days) <= TAILS
+        reach = counting.interval is not None or not counting.visitors or counting.within_tails
         if kind is not None and reach:
             return "daily", common, _from_daily(binder, counting, kind)
         if counting.columns == ("path",) and not counting.visitors and counting.name is None:
@@ -193,13 +201,27 @@ def _first_day(counting: Counting, day: str) -> str:
 
 # --- tier 1 ----------------------------------------------------------------------------------------------------------
 
+
+class _End:
+    """Where the whole days end. A day that the window cuts short is whole all the same when nothing came after."""
+
+    def __init__(self, binder: Binder, counting: Counting) -> None:
+        self._last = binder.bind(counting.whole_days.stop - 1)
+        self._end = None if counting.ends_at_midnight else binder.bind(counting.window.end_ms)
+
+    def last_day(self, project: str) -> str:
+        """The last whole day of a project, as SQL."""
+        if self._end is None:
+            return self._last
+        return f"{self._last} + ((SELECT latest_ts FROM folds WHERE project = {project}) < {self._end})"
+
+
 _TAIL: Final = "CASE {distance} " + " ".join(f"WHEN {k} THEN r.t{k}" for k in range(TAILS)) + " END"
 
 
 def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
     """Whole days from the roll-up, where uniques add up; the edge days from their events."""
-    days = counting.whole_days
-    first, last = binder.bind(days.start), binder.bind(days.stop - 1)
+    first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
     start = first if counting.interval is None else f"max({first}, {_first_day(counting, 'r.day')})"
     uniques = _TAIL.format(distance=f"CAST(r.day - {start} AS INTEGER)") if counting.visitors else "0"
     projects = binder.bind(json.dumps(list(counting.numbers)))
@@ -211,31 +233,31 @@ def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
     whole = f"""SELECT * FROM (SELECT p.value AS project, {_bucket(counting, "r.day")} AS bucket{keys},
             r.events AS events, {uniques} AS uniques
        FROM json_each({projects}) AS p CROSS JOIN daily AS r
-      WHERE r.project = p.value AND r.kind = {kind} AND r.day BETWEEN {first} AND {last}{named} LIMIT -1)"""
-    return "\n  UNION ALL ".join([whole, *_edges(binder, counting, KIND_COLUMNS[kind], first, last)])
+      WHERE r.project = p.value AND r.kind = {kind}
+        AND r.day BETWEEN {first} AND {end.last_day("p.value")}{named} LIMIT -1)"""
+    return "\n  UNION ALL ".join([whole, *_edges(binder, counting, KIND_COLUMNS[kind], first, end)])
 
 
 def _from_paths(binder: Binder, counting: Counting) -> str:
-    days = counting.whole_days
-    first, last = binder.bind(days.start), binder.bind(days.stop - 1)
+    first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
     projects = binder.bind(json.dumps(list(counting.numbers)))
     whole = f"""SELECT p.value AS project, {_bucket(counting, "r.day")} AS bucket, nullif(r.path, 0) AS path,
             r.events AS events, 0 AS uniques
        FROM json_each({projects}) AS p CROSS JOIN daily_paths AS r
-      WHERE r.project = p.value AND r.day BETWEEN {first} AND {last}"""
-    return "\n  UNION ALL ".join([whole, *_edges(binder, counting, ("path",), first, last)])
+      WHERE r.project = p.value AND r.day BETWEEN {first} AND {end.last_day("p.value")}"""
+    return "\n  UNION ALL ".join([whole, *_edges(binder, counting, ("path",), first, end)])
 
 
-def _edges(binder: Binder, counting: Counting, columns: Sequence[str], first: str, last: str) -> list[str]:
+def _edges(binder: Binder, counting: Counting, columns: Sequence[str], first: str, end: _End) -> list[str]:
     """The events of the days that only lie partly in the window; a visitor counts unless a whole day has them already."""
-    edges = _edge_events(binder, counting)
+    edges = _edge_events(binder, counting, end)
     if edges is None:
         return []
     keys = "".join(f", e.{column}" for column in columns)
     plain = "".join(f", {column}" for column in columns)
     seen = "1"
     if counting.visitors:
-        seen = f"EXISTS ({_seen(counting, columns, first, last)})"
+        seen = f"EXISTS ({_seen(counting, columns, first, end)})"
     return [
         f"""SELECT project, bucket{plain}, sum(events), sum(NOT {seen})
        FROM (SELECT e.project AS project, {_bucket(counting, "e.day")} AS bucket{keys}, e.visitor AS visitor,
@@ -245,7 +267,7 @@ def _edges(binder: Binder, counting: Counting, columns: Sequence[str], first: st
     ]
 
 
-def _edge_events(binder: Binder, counting: Counting) -> str | None:
+def _edge_events(binder: Binder, counting: Counting, end: _End) -> str | None:
     """FROM and WHERE of the events `e` in the window but outside its whole days; None when midnight bounds it."""
     window, days = counting.window, counting.whole_days
     begins, ends = days.start * MS_PER_DAY, days.stop * MS_PER_DAY
@@ -256,7 +278,8 @@ def _edge_events(binder: Binder, counting: Counting) -> str | None:
     projects, edges = binder.bind(json.dumps(list(counting.numbers))), binder.bind(json.dumps(spans))
     return f"""FROM json_each({projects}) AS p CROSS JOIN json_each({edges}) AS span CROSS JOIN events AS e
               WHERE e.project = p.value AND e.day = span.value ->> 'day'
-                AND e.ts >= span.value ->> 'start' AND e.ts < span.value ->> 'end'{
+                AND e.ts >= span.value ->> 'start' AND e.ts < span.value ->> 'end'
+                AND span.value ->> 'day' NOT BETWEEN {binder.bind(days.start)} AND {end.last_day("p.value")}{
         _named(binder, counting, "e.name", "p.value")
     }"""
 
@@ -269,12 +292,11 @@ def _named(binder: Binder, counting: Counting, column: str, project: str) -> str
                        WHERE project = {project} AND kind = {NAME_KIND} AND value = {name})"""
 
 
-def _seen(counting: Counting, columns: Sequence[str], first: str, last: str) -> str:
+def _seen(counting: Counting, columns: Sequence[str], first: str, end: _End) -> str:
     """The whole days of the same bucket on which the visitor of an `edge` row was seen with the same values."""
     bucket = f" AND {_first_day(counting, 'v.day')} = edge.since" if counting.interval else ""
-    days = (
-        f"v.project = edge.project AND v.visitor = edge.visitor AND v.day BETWEEN {first} AND {last}{bucket}"
-    )
+    within = f"v.day BETWEEN {first} AND {end.last_day('edge.project')}{bucket}"
+    days = f"v.project = edge.project AND v.visitor = edge.visitor AND {within}"
     if "name" in columns:
         return f"""SELECT 1 FROM visitor_days AS v CROSS JOIN events AS x
             WHERE {days} AND x.project = v.project AND x.day = v.day AND x.name = edge.name AND x.visitor = v.visitor"""
@@ -287,14 +309,15 @@ def _seen(counting: Counting, columns: Sequence[str], first: str, last: str) -> 
 
 def _from_visitor_days(binder: Binder, counting: Counting) -> str:
     """Whole days from the visitor-day cube, edge days from their events; visitors told apart over both."""
-    days, columns = counting.whole_days, _columns(counting.columns)
+    columns = _columns(counting.columns)
+    first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
     keys = "".join(f", nullif(v.{column}, 0) AS {column}" for column in columns)
     projects = binder.bind(json.dumps(list(counting.numbers)))
     rows = f"""SELECT p.value AS project, {_bucket(counting, "v.day")} AS bucket{keys},
             v.visitor AS visitor, v.events AS events
        FROM json_each({projects}) AS p CROSS JOIN visitor_days AS v
-      WHERE v.project = p.value AND v.day BETWEEN {binder.bind(days.start)} AND {binder.bind(days.stop - 1)}"""
-    edges = _edge_events(binder, counting)
+      WHERE v.project = p.value AND v.day BETWEEN {first} AND {end.last_day("p.value")}"""
+    edges = _edge_events(binder, counting, end)
     if edges is not None:
         keys = "".join(f", e.{column}" for column in columns)
         rows += f"\n  UNION ALL SELECT e.project, {_bucket(counting, 'e.day')}{keys}, e.visitor, 1 {edges}"
