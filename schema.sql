@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS inbox (
 CREATE TABLE IF NOT EXISTS folds (
   project   INTEGER PRIMARY KEY,
   fold      INTEGER NOT NULL,
-  latest_ts INTEGER NOT NULL
+  latest_ts INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- Tier 3. One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.
