@@ -19,6 +19,7 @@ from workers import WorkerEntrypoint
 from access.cache import RecordCache
 from access.gate import Gate
 from access.records import AccountRecord, KeyRecord
+from analytics.paging import EventPages, cursor_secret
 from storage.d1 import D1
 from storage.event_store import SqlEventStore
 from storage.key_store import KvKeyStore
@@ -67,8 +68,10 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         return None
     database = D1(env.DB)
     keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms)
+    events = SqlEventStore(database, defer)
     return House(
-        events=SqlEventStore(database, defer),
+        events=events,
+        pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),
         gate=Gate(keys, {1: bytes.fromhex(pepper)}),
         ip_hash_salt=salt,
         now_ms=_now_ms,

@@ -18,6 +18,7 @@ os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
 
 from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
+from analytics.paging import EventPages, cursor_secret
 from analytics.window import parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
@@ -122,10 +123,12 @@ class InProcess(Service):
         self.account_cache: RecordCache[Any] = RecordCache()
         self.app = App(self.wiring())
 
-    def wiring(self) -> Wiring:
+    def wiring(self, secret: bytes = cursor_secret(bytes.fromhex(PEPPER))) -> Wiring:
         keys = KvKeyStore(self.kv, self.db, self.key_cache, self.account_cache, self._now_ms)
+        events = SqlEventStore(self.db, self.deferred.append)
         return Wiring(
-            events=SqlEventStore(self.db, self.deferred.append),
+            events=events,
+            pages=EventPages(events, secret),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,
             now_ms=self._now_ms,

@@ -139,6 +139,12 @@ class EventsQuestion(WindowQuestion):
     anonymous_id: str | None = Field(None, min_length=1, max_length=128)
     country: str | None = Field(None, max_length=8, description="ISO 3166 code, e.g. 'DE'.")
     limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
+    cursor: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="The next_cursor of the page before, with the same arguments; only `limit` may differ.",
+    )
 
 
 class StatsQuestion(WindowQuestion):

@@ -52,17 +52,32 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands in the one order of all events of a scope, newest first: no two share a place.
+
+    Shape: `project` is the event's project by its position in the scope; `event`, `name` and `visitor` are storage's.
+    """
+
+    ts_ms: int
+    project: int
+    event: int
+    name: int
+    visitor: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Rows that answer a question.
 
     Shape: one dict a row, columns in the contract's order; `truncated` says that the limit cut rows off; `tier` is the
-    roll-up that served it.
+    roll-up that served it; `last`, of single events that go on, is the place of the last one.
     """
 
     rows: list[Row]
     cost: Cost = field(default_factory=Cost)
     truncated: bool = False
     tier: Tier = "events"
+    last: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +124,8 @@ class EventStore(Protocol):
         an interrupted call left is deleted by the next.
         """
 
-    async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
-        """Events, newest first, in the columns of contract.md's GET /v1/query."""
+    async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:
+        """Events, newest first, in the columns of contract.md's GET /v1/query; those after a place if one is given."""
 
     async def recent(self, scope: Scope, limit: int) -> Answer:
         """The newest events, whatever their age, in the columns of `events`."""

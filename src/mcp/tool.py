@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from access.gate import Principal
 from analytics.event import Arrival
+from analytics.paging import EventPages
 from analytics.scope import Scope
 from analytics.store import Answer, EventStore, Tier
 from analytics.window import Window
@@ -34,6 +35,7 @@ class Context:
     principal: Principal
     scope: Scope
     events: EventStore
+    pages: EventPages
     arrival: Callable[[], Arrival]
     now_ms: int
     request_id: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from analytics.questions import EventsQuestion
-from analytics.store import Row
+from analytics.store import Place, Row
 from analytics.window import Window, format_instant
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS, hash63
@@ -21,7 +22,8 @@ SELECT e.ts, name.value AS event_name, e.payload ->> 1 AS anonymous_id, e.payloa
        source.value AS source, medium.value AS medium, campaign.value AS campaign,
        substr(rule.value, 1, instr(rule.value, ':') - 1) AS source_confidence,
        e.payload ->> 5 AS referrer, e.payload ->> 4 AS url, path.value AS path, country.value AS country,
-       device_type.value AS device_type, e.payload -> 6 AS properties
+       device_type.value AS device_type, e.payload -> 6 AS properties,
+       CAST(e.event AS TEXT) AS at_event, e.name AS at_name, CAST(e.visitor AS TEXT) AS at_visitor
   FROM events AS e
   LEFT JOIN dictionary AS name ON name.id = e.name
   LEFT JOIN dictionary AS source ON source.id = e.source
@@ -33,17 +35,47 @@ SELECT e.ts, name.value AS event_name, e.payload ->> 1 AS anonymous_id, e.payloa
   LEFT JOIN dictionary AS device_type ON device_type.id = e.device_type
  WHERE e.project = ?1"""
 
-#: The key gives the days in order; only the events of the days that are needed get sorted.
-_NEWEST_FIRST: Final = " ORDER BY e.project DESC, e.day DESC, e.ts DESC, e.event DESC"
+#: The key gives the days in order; only the events of the days that are needed get sorted. No two events are equal.
+_NEWEST_FIRST: Final = (
+    " ORDER BY e.project DESC, e.day DESC, e.ts DESC, e.event DESC, e.name DESC, e.visitor DESC"
+)
+
+#: Columns that place a row, which no answer shows.
+_UNSHOWN: Final = frozenset({"ts", "at_event", "at_name", "at_visitor"})
 
 _EXACT: Final = {"event": "event_name", "source": "source", "medium": "medium", "country": "country"}
 
 
-def select_events(project: int, question: EventsQuestion) -> Statement:
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What is left of one project after a place: events before `end_ms`, and of its last instant those after `tie`."""
+
+    end_ms: int
+    tie: Place | None = None
+
+
+def beyond(after: Place | None, position: int) -> Beyond | None:
+    """What is left of the project at a position of the scope: at one instant, projects follow in that order."""
+    if after is None:
+        return None
+    if position == after.project:
+        return Beyond(after.ts_ms + 1, after)
+    return Beyond(after.ts_ms + 1 if position > after.project else after.ts_ms)
+
+
+def place_of(row: Row, position: int) -> Place:
+    """The place of a row of `select_events`."""
+    return Place(row["ts"], position, int(row["at_event"]), row["at_name"], int(row["at_visitor"]))
+
+
+def select_events(project: int, question: EventsQuestion, rest: Beyond | None = None) -> Statement:
     """The newest events of one project that match; one more than the limit, to tell whether it cut."""
     binder = Binder()
     binder.bind(project)
-    conditions = [_within(binder, question.window)]
+    end = question.to if rest is None else min(question.to, rest.end_ms)
+    conditions = [_within(binder, Window(question.from_, end))]
+    if rest is not None and rest.tie is not None:
+        conditions.append(_after(binder, rest.tie))
     for argument, kind in _EXACT.items():
         if (wanted := getattr(question, argument)) is not None:
             text = f"SELECT id FROM dictionary WHERE project = ?1 AND kind = {KINDS[kind]}"
@@ -61,6 +93,15 @@ def select_recent(project: int, limit: int) -> Statement:
     return Statement(f"{_COLUMNS}\n{_NEWEST_FIRST} LIMIT ?2", (project, limit))
 
 
+def _after(binder: Binder, place: Place) -> str:
+    """The hashes travel as text: as numbers they would not survive the way (workers-platform.md §2.3)."""
+    event = f"CAST({binder.bind(str(place.event))} AS INTEGER)"
+    name = binder.bind(place.name)
+    visitor = f"CAST({binder.bind(str(place.visitor))} AS INTEGER)"
+    earlier = f"e.ts < {binder.bind(place.ts_ms)}"
+    return f"({earlier} OR (e.event, e.name, e.visitor) < ({event}, {name}, {visitor}))"
+
+
 def _within(binder: Binder, window: Window) -> str:
     return (
         f"e.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}"
@@ -71,6 +112,6 @@ def _within(binder: Binder, window: Window) -> str:
 def label(row: Row, project_id: str | None) -> Row:
     """A row as contract.md's GET /v1/query shows it; `project_id` leads where a question spans projects."""
     named = {"timestamp": format_instant(row["ts"])} | {
-        key: value for key, value in row.items() if key != "ts"
+        key: value for key, value in row.items() if key not in _UNSHOWN
     }
     return named if project_id is None else {"project_id": project_id, **named}

@@ -16,12 +16,12 @@ from analytics.questions import (
     StatsQuestion,
 )
 from analytics.scope import Scope
-from analytics.store import Answer, Cost, FunnelCounts, Row, StepCount, Stored
+from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, Stored
 from analytics.window import Window, format_instant
 from storage.database import Database, Result, Statement
 from storage.dictionary import select_values
 from storage.event_funnel import select_funnel
-from storage.event_rows import label, select_events, select_recent
+from storage.event_rows import beyond, label, place_of, select_events, select_recent
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
 from storage.forget import look_for
@@ -78,8 +78,11 @@ class SqlEventStore:
             elif not known.rows[0]["known"]:
                 return deleted
 
-    async def events(self, scope: Scope, question: EventsQuestion) -> Answer:
-        statements = [select_events(project.number, question) for project in scope.projects]
+    async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:
+        statements = [
+            select_events(project.number, question, beyond(after, position))
+            for position, project in enumerate(scope.projects)
+        ]
         return await self._newest(scope, statements, question.limit)
 
     async def recent(self, scope: Scope, limit: int) -> Answer:
@@ -142,12 +145,12 @@ class SqlEventStore:
     async def _newest(self, scope: Scope, statements: list[Statement], limit: int) -> Answer:
         """The newest rows over all projects: each project's own newest, merged by time."""
         results = await self._asked(scope, statements)
-        labelled = [
-            [label(row, project.id if scope.spans_projects else None) for row in result.rows]
-            for project, result in zip(scope.projects, results, strict=True)
-        ]
-        rows = list(heapq.merge(*labelled, key=lambda row: row["timestamp"], reverse=True))
-        return Answer(rows[:limit], _cost(results), truncated=len(rows) > limit)
+        placed = [[(row, position) for row in result.rows] for position, result in enumerate(results)]
+        merged = list(heapq.merge(*placed, key=lambda one: one[0]["ts"], reverse=True))
+        ids = [project.id if scope.spans_projects else None for project in scope.projects]
+        rows = [label(row, ids[position]) for row, position in merged[:limit]]
+        last = place_of(*merged[limit - 1]) if len(merged) > limit else None
+        return Answer(rows, _cost(results), truncated=last is not None, last=last)
 
     async def _planned(
         self, scope: Scope, planned: Planned, limit: int, *, by_project: bool = False

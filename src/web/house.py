@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from access.gate import Gate, Principal
 from analytics.event import Arrival, Origin
+from analytics.paging import EventPages
 from analytics.store import EventStore
 from web.messages import Request
 
@@ -17,6 +18,7 @@ class House:
     """The parts `entry` wires together. `log` takes what happened and the exception behind it."""
 
     events: EventStore
+    pages: EventPages
     gate: Gate
     ip_hash_salt: str
     now_ms: Callable[[], int]

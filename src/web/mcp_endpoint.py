@@ -108,6 +108,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         principal=principal,
         scope=principal.scope(),
         events=house.events,
+        pages=house.pages,
         arrival=lambda: house.arrival(request, principal, "agent"),
         now_ms=house.now_ms(),
         request_id=new_request_id(),

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from access.gate import Principal
+from typing import Any
+
+from access.gate import Principal, Refusal
+from analytics.problems import InvalidArgumentsError
 from analytics.questions import EventsQuestion, SourcesQuestion, StatsQuestion
-from web.arguments import asked
+from web.arguments import asked, flattened
 from web.house import House
 from web.messages import Request, Response, json_response
 
 
 async def query(request: Request, house: House, principal: Principal) -> Response:
-    """GET /v1/query. 200 `{"rows":[…]}`."""
+    """GET /v1/query. 200 `{"rows":[…]}`, with `next_cursor` when more events match."""
     question = asked(EventsQuestion, request)
-    return json_response(200, {"rows": (await house.events.events(principal.scope(), question)).rows})
+    try:
+        answer, cursor = await house.pages.read(principal.scope(), question)
+    except InvalidArgumentsError as error:
+        raise Refusal(400, "invalid_params", flattened(error.problems)) from error
+    page: dict[str, Any] = {"rows": answer.rows}
+    return json_response(200, page if cursor is None else page | {"next_cursor": cursor})
 
 
 async def stats(request: Request, house: House, principal: Principal) -> Response:

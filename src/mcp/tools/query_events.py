@@ -29,10 +29,12 @@ class EventRow(ProjectRow):
 
 class EventsOutput(RowsOutput):
     rows: list[EventRow]
+    next_cursor: str = Field("", description="There when more events match: `cursor` of the next call.")
 
 
 async def _run(question: EventsQuestion, context: Context) -> Reading:
-    return reading(await context.events.events(context.scope, question), question.window)
+    answer, cursor = await context.pages.read(context.scope, question)
+    return reading(answer, question.window, **({} if cursor is None else {"next_cursor": cursor}))
 
 
 QUERY_EVENTS = Tool(
@@ -40,7 +42,8 @@ QUERY_EVENTS = Tool(
     title="List events",
     description=(
         "Single events of a window, newest first, with who, where from, which page and the properties. Filters match "
-        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows. Example: "
+        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows; more follow by "
+        "repeating the call with cursor = next_cursor of structuredContent. Example: "
         '{"from":"2026-05-01","to":"2026-06-01","event":"purchase","limit":20}.' + UNTRUSTED
     ),
     input=EventsQuestion,
