@@ -78,7 +78,7 @@ class Embedded:
         self.worker = worker
         self.keys = keys
         self.url = site.url()
-        site.troubles = []
+        site.troubles, site.modes = [], []
         self.embed()
 
     def embed(self, before: str = "", **attributes: str) -> None:

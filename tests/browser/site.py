@@ -14,12 +14,16 @@ LOST: Trouble = (0, {})
 
 
 class Site:
-    """The server. `troubles` happen one after the other, then the way to the Worker at `behind` is free."""
+    """The server. `troubles` happen one after the other, then the way to the Worker at `behind` is free.
+
+    Shape: `modes` are the Fetch modes of the requests that took that way, as the browser states them.
+    """
 
     def __init__(self, behind: str) -> None:
         self.behind = behind
         self.head = ""
         self.troubles: list[Trouble] = []
+        self.modes: list[str | None] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.port: int = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -41,6 +45,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             return self._answer(200, {"content-type": "text/html"}, page.encode())
 
         def do_POST(self) -> None:
+            site.modes.append(self.headers["sec-fetch-mode"])
             body = self.rfile.read(int(self.headers["content-length"]))
             status, headers = site.troubles.pop(0) if site.troubles else (200, {})
             if status not in (0, 200):

@@ -88,13 +88,13 @@ def test_each_view_of_a_single_page_application_counts_with_the_one_before_as_re
 
 
 def test_events_go_in_batches_of_twenty_and_the_rest_by_itself(browser: Chromium, site: Embedded) -> None:
+    clicks = "".join(f"mm.push(['track', 'click', {{n: {n}}}]);" for n in range(24))
+    site.embed(f"<script>window.mm = []; {clicks}</script>")
     page = browser.visitor().open(site.url)
-    page.run("mm.flush()")
-    site.arrived(1)
-    page.run("for (let n = 0; n < 25; n++) mm.track('click', {n})")
-    clicks = [row for row in site.arrived(26) if row["event_name"] == "click"]
-    assert sorted(json.loads(row["properties"])["n"] for row in clicks) == list(range(25))
-    assert [len(batch) for batch in page.batches] == [1, 20, 5]
+    assert [len(batch) for batch in page.batches] == [20]
+    rows = [row for row in site.arrived(25) if row["event_name"] == "click"]
+    assert sorted(json.loads(row["properties"])["n"] for row in rows) == list(range(24))
+    assert [len(batch) for batch in page.batches] == [20, 5]
 
 
 def test_no_request_needs_the_leave_of_the_server_first(browser: Chromium, site: Embedded) -> None:
@@ -115,6 +115,17 @@ def test_events_outlive_the_page_that_is_left_for_another(browser: Chromium, sit
     page.run("mm.track('last words')")
     page.call("Page.navigate", url="about:blank")
     assert sorted(names(site.arrived(2))) == ["$pageview", "last words"]
+
+
+def test_what_a_page_sends_when_it_goes_away_is_a_beacon(browser: Chromium, site: Embedded) -> None:
+    site.embed(data_host=f"{site.url}/troubled")
+    page = browser.visitor().open(site.url)
+    page.run("mm.flush()")
+    site.arrived(1)
+    page.run("mm.track('last words')")
+    page.close()
+    site.arrived(2)
+    assert site.site.modes == ["cors", "no-cors"]  # a fetch, a beacon
 
 
 def test_events_outlive_the_page_that_is_closed(browser: Chromium, site: Embedded) -> None:
@@ -251,7 +262,9 @@ def test_what_waits_is_bounded(browser: Chromium, site: Embedded) -> None:
     site.site.troubles = [(503, {})]
     page = browser.visitor().open(site.url)
     page.run("for (let n = 1; n < 300; n++) mm.track('click')")
-    assert Counter(names(site.arrived(200))) == {"$pageview": 1, "click": 199}
+    site.arrived(200)
+    page.run("mm.track('after'); mm.flush()")
+    assert Counter(names(site.arrived(201))) == {"$pageview": 1, "click": 199, "after": 1}
 
 
 def test_nothing_the_page_passes_throws_into_it(browser: Chromium, site: Embedded) -> None:
