@@ -221,7 +221,10 @@ def new_account(
     ak_expires_ms: int | None,
 ) -> tuple[dict[str, Any], Change]:
     """An account with projects of the given slugs and names, and every kind of key: the keys, and the change."""
-    projects = [Project(first_number + place, new_id("prj"), slug, title) for place, (slug, title) in enumerate(wanted)]
+    projects = [
+        Project(first_number + place, new_id("prj"), slug, title)
+        for place, (slug, title) in enumerate(wanted)
+    ]
     owned = tuple(OwnedProject(project, frozenset(origins)) for project in projects)
     account = AccountRecord(new_id("acc"), plan, "active", owned)
     token, _id, ak_change = put_key("ak", "live", account.id, None, "", ak_expires_ms)
@@ -230,7 +233,9 @@ def new_account(
         entry, change = project_keys(account.id, project)
         described.append(entry)
         changes.append(change)
-    return {"account": {"id": account.id, "plan": plan, "ak": token.text}, "projects": described}, join(*changes)
+    return {"account": {"id": account.id, "plan": plan, "ak": token.text}, "projects": described}, join(
+        *changes
+    )
 
 
 def project_keys(account_id: str, project: Project) -> tuple[dict[str, str], Change]:
@@ -307,10 +312,13 @@ def set_origins(options: argparse.Namespace) -> dict[str, Any]:
 
 def stored_account(account_id: str) -> AccountRecord:
     (row,) = rows("SELECT id, plan, status FROM accounts WHERE id = ?1", account_id)
-    found = rows("SELECT * FROM projects WHERE account_id = ?1 AND status = 'active' ORDER BY number", account_id)
+    found = rows(
+        "SELECT * FROM projects WHERE account_id = ?1 AND status = 'active' ORDER BY number", account_id
+    )
     projects = tuple(
         OwnedProject(
-            Project(one["number"], one["id"], one["slug"], one["name"]), frozenset(json.loads(one["allowed_origins"]))
+            Project(one["number"], one["id"], one["slug"], one["name"]),
+            frozenset(json.loads(one["allowed_origins"])),
         )
         for one in found
     )
@@ -349,7 +357,9 @@ def place_of(options: argparse.Namespace) -> tuple[str, Project | None]:
     if options.kind == "ak":
         return account_of(options.account), None
     if not options.project:
-        raise CommandError(f"a {options.kind} key belongs to a project: --project <id or slug>, one of {slugs()}")
+        raise CommandError(
+            f"a {options.kind} key belongs to a project: --project <id or slug>, one of {slugs()}"
+        )
     found = rows(
         "SELECT * FROM projects WHERE status = 'active' AND (id = ?1 OR slug = ?1)"
         " AND (?2 IS NULL OR account_id = ?2)",
@@ -484,7 +494,9 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--account", help="id (ak, or where a slug is not enough)")
     make.add_argument("--env", choices=["live", "test"], default="live")
     make.add_argument("--label", default="", help="a note to tell keys apart by")
-    make.add_argument("--expires-days", type=int, choices=range(1, 3651), metavar="N", help="ak: 90 unless told")
+    make.add_argument(
+        "--expires-days", type=int, choices=range(1, 3651), metavar="N", help="ak: 90 unless told"
+    )
     listing = commands.add_parser("list", parents=[common], help="show all keys, without their secrets")
     listing.add_argument("--project", help="id or slug")
     end = commands.add_parser("revoke", parents=[common], help="end a key at once")
@@ -493,15 +505,23 @@ def parser() -> argparse.ArgumentParser:
     swap.add_argument("key", help="id or prefix")
     swap.add_argument("--overlap", choices=list(OVERLAPS), default="24h")
     plans = list(PLANS)
-    account = commands.add_parser("create-account", parents=[common], help="a new account with projects and all keys")
+    account = commands.add_parser(
+        "create-account", parents=[common], help="a new account with projects and all keys"
+    )
     account.add_argument("--name", required=True)
     account.add_argument("--plan", choices=plans, default="business")
     account.add_argument("--project", action="append", required=True, help="name; may be repeated")
-    account.add_argument("--origin", action="append", default=[], help="https://… that browsers may send from")
-    project = commands.add_parser("create-project", parents=[common], help="a new project with its three keys")
+    account.add_argument(
+        "--origin", action="append", default=[], help="https://… that browsers may send from"
+    )
+    project = commands.add_parser(
+        "create-project", parents=[common], help="a new project with its three keys"
+    )
     project.add_argument("--name", required=True)
     project.add_argument("--account", help="id; not needed when there is only one")
-    project.add_argument("--origin", action="append", default=[], help="https://… that browsers may send from")
+    project.add_argument(
+        "--origin", action="append", default=[], help="https://… that browsers may send from"
+    )
     plan = commands.add_parser("set-plan", parents=[common], help="put an account on another plan")
     plan.add_argument("--account", help="id; not needed when there is only one")
     plan.add_argument("--plan", choices=plans, required=True)

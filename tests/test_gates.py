@@ -1,4 +1,4 @@
-"""What must hold of the whole before it ships: it packs, it is small, it imports without chance, it has the secrets it names."""
+"""What must hold of the whole before it ships: it packs, it is small, it imports without chance."""
 
 from __future__ import annotations
 

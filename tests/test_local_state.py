@@ -187,43 +187,55 @@ def test_nested_brackets_get_an_error_and_the_next_request_works(
     assert not any("interpreter died" in line for line in server.lines)
 
 
-def test_the_documented_calls_work_with_plain_curl(server: Runtime) -> None:
-    """No Accept, no initialize, no version header: what the setup page prints. Source: contract.md §7."""
+def test_what_curl_sends_is_what_every_tool_counts(server: Runtime) -> None:
+    """No Accept, no initialize, no version header: as the setup page prints it. Source: contract.md §7."""
     project = server.account("business")["projects"][0]
-    for name, url in [
-        ("signup", "?utm_source=facebook&utm_medium=cpc"),
-        ("signup", ""),
-        ("paid", "?gclid=x"),
+    for visitor, name, at, url in [
+        ("ada", "$pageview", "2026-05-01T00:00:00Z", "/?utm_source=facebook&utm_medium=cpc&fbclid=abc"),
+        ("ada", "signup", "2026-05-01T00:10:00Z", "/welcome?utm_source=facebook&utm_medium=cpc"),
+        ("bob", "$pageview", "2026-05-31T23:59:59.999Z", "/?gclid=x"),
+        ("cyd", "$pageview", "2026-06-01T00:00:00Z", "/"),
     ]:
-        body = {"event": name, "url": f"https://site.example/{url}", "timestamp": "2026-05-31T23:59:59.999Z"}
+        body = {"event": name, "anonymous_id": visitor, "timestamp": at, "url": f"https://site.example{url}"}
         stored = curl(server, "/v1/track", project["sk"], body)
-        assert stored["ok"] is True
-    too_late = {"event": "late", "timestamp": "2026-06-01T00:00:00Z"}
-    assert curl(server, "/v1/track", project["sk"], too_late)["ok"] is True
+        assert stored == {"ok": True, "event_id": stored["event_id"]}
 
     listed = curl(server, "/mcp", project["rk"], {"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
     assert {"top_sources", "get_stats", "query_events", "funnel"} <= {
         tool["name"] for tool in listed["result"]["tools"]
     }
-    arguments = {
-        "from": "2026-05-01T00:00:00Z",
-        "to": "2026-06-01T00:00:00Z",
-        "breakdown": "source_medium",
-        "limit": 20,
-    }
-    call = {
-        "jsonrpc": "2.0",
-        "id": 2,
-        "method": "tools/call",
-        "params": {"name": "top_sources", "arguments": arguments},
-    }
-    answered = curl(server, "/mcp", project["rk"], call)
-    assert answered["id"] == 2
-    assert json.loads(answered["result"]["content"][0]["text"]) == [
-        {"source": "direct", "medium": "direct", "events": 1, "uniques": 1, "paid_share": 0},
-        {"source": "facebook", "medium": "paid", "events": 1, "uniques": 1, "paid_share": 1},
+    may = {"from": "2026-05-01T00:00:00Z", "to": "2026-06-01T00:00:00Z"}
+
+    def ask(tool: str, **arguments: Any) -> Any:
+        params = {"name": tool, "arguments": {**may, **arguments}}
+        call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+        answered = curl(server, "/mcp", project["rk"], call)
+        assert (answered["jsonrpc"], answered["id"]) == ("2.0", 2)
+        return json.loads(answered["result"]["content"][0]["text"])
+
+    assert ask("top_sources", breakdown="source_medium", limit=20) == [
+        {"source": "facebook", "medium": "paid", "events": 2, "uniques": 1, "paid_share": 1},
         {"source": "google", "medium": "paid", "events": 1, "uniques": 1, "paid_share": 1},
     ]
+    assert ask("get_stats") == [{"value": 3}]
+    assert ask("get_stats", metric="uniques", group_by="event_name") == [
+        {"event_name": "$pageview", "value": 2},
+        {"event_name": "signup", "value": 1},
+    ]
+    newest = ask("query_events")
+    assert [(row["timestamp"], row["anonymous_id"], row["path"], row["campaign"]) for row in newest] == [
+        ("2026-05-31T23:59:59.999Z", "bob", "/", None),
+        ("2026-05-01T00:10:00.000Z", "ada", "/welcome", None),
+        ("2026-05-01T00:00:00.000Z", "ada", "/", None),
+    ]
+    steps = ask("funnel", steps=["$pageview", "signup"])
+    assert [(row["event"], row["visitors"], row["dropped"], row["median_seconds"]) for row in steps] == [
+        ("$pageview", 2, 0, None),
+        ("signup", 1, 1, 600),
+    ]
+    read = {"jsonrpc": "2.0", "id": "r", "method": "resources/read", "params": {"uri": "events://recent"}}
+    recent = json.loads(curl(server, "/mcp", project["rk"], read)["result"]["contents"][0]["text"])
+    assert [row["anonymous_id"] for row in recent] == ["cyd", "bob", "ada", "ada"]
 
 
 def curl(server: Runtime, path: str, key: str, body: dict[str, Any]) -> Any:

@@ -33,9 +33,11 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[("get_stats", {"group_by": [column], "metric": "uniques"}) for column in DIMENSIONS],
     *[("top_sources", {"breakdown": breakdown}) for breakdown in ("source_medium", "source")],
     ("query_events", {}),
-    ("query_events", dict.fromkeys(("event", "source", "medium", "user_id", "anonymous_id"), HOSTILE) | {"country": "x';--"}),
+    ("query_events", {"country": "x';--"}
+     | dict.fromkeys(("event", "source", "medium", "user_id", "anonymous_id"), HOSTILE)),
     *[("funnel", {"steps": steps, "breakdown": breakdown, **mode})
-      for steps in (["a", "b"], STEPS) for breakdown in (None, *DIMENSIONS) for mode in ({}, {"entry": "first"}, {"order": "any"})],
+      for steps in (["a", "b"], STEPS) for breakdown in (None, *DIMENSIONS)
+      for mode in ({}, {"entry": "first"}, {"order": "any"})],
 ]  # fmt: skip
 
 

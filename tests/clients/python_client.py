@@ -1,4 +1,4 @@
-"""The official Python client as a program of its own: reads a job from stdin, prints what it saw. See tests/test_clients.py."""
+"""The official Python client as a program of its own: reads a job from stdin, prints what it saw."""
 
 import asyncio
 import json
