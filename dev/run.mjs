@@ -16,6 +16,7 @@ const remoteSchema = (args) =>
 const tasks = {
   serve: { needs: ["node", "venv", "vendor"], linked: true, commands: (args) => [[node22(), "dev/serve.mjs", ...args]] },
   test: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: (args) => [python("-m", "pytest", ...args)] },
+  nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
@@ -42,6 +43,7 @@ async function main([name, ...args]) {
   const task = tasks[name];
   if (!task) throw new SetupError(`Unknown task ${name}; there are: ${Object.keys(tasks).join(", ")}`);
   setup(...task.needs);
+  Object.assign(process.env, task.env);
   if (args[0] === "--") args.shift();
   for (const command of task.commands(args)) {
     const code = await foreground(command, task.linked);

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,18 @@ import pytest
 from analytics.event import Event
 from analytics.questions import SourcesQuestion, StatsQuestion
 from analytics.scope import Project, Scope
+from analytics.store import StoreUnavailableError
 from analytics.window import MS_PER_DAY, MS_PER_HOUR, format_instant, parse_instant
+from storage.database import Result, Statement
 from storage.dictionary import hash63
 from storage.event_store import SqlEventStore
+from storage.fold import fold
+from storage.sqlite import Sqlite
 from tests import reference
-from tests.house import InProcess
+from tests.house import ROOT, InProcess
+from tests.scale import scale
 
+SCHEMA = (ROOT / "schema.sql").read_text()
 START = parse_instant("2026-02-20")
 COLUMNS = ["event_name", "source", "medium", "campaign", "country", "device_type", "browser", "os", "path"]
 
@@ -173,7 +180,7 @@ def compare_once(folded: Folded, chance: random.Random) -> str:
     return answer.tier
 
 
-COMPARISONS = int(os.environ.get("ROLLUP_COMPARISONS", "2000"))
+COMPARISONS = scale(2_000, 100_000)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -182,3 +189,78 @@ def test_every_answer_of_the_folded_store_equals_the_reference(seed: int) -> Non
     folded = Folded(chance, chance.choice([30, 120, 300]))
     tiers = {compare_once(folded, chance) for _ in range(COMPARISONS // 20)}
     assert tiers == {"daily", "visitor_days", "events"}
+
+
+class BreaksAt(Sqlite):
+    """A database whose n-th statement fails, once."""
+
+    breaks_at: int | None = None
+
+    def _run(self, statement: Statement) -> Result:
+        if self.breaks_at is not None:
+            self.breaks_at -= 1
+            if self.breaks_at < 0:
+                self.breaks_at = None
+                raise StoreUnavailableError("broken on purpose")
+        return super()._run(statement)
+
+
+def waiting_store(database: Sqlite, seed: int) -> tuple[SqlEventStore, Scope, list[Event]]:
+    """A store in which some events are folded and more are waiting."""
+    house = InProcess(db=database)
+    keys = house.account("business")
+    (key_id,) = database.connection.execute("SELECT id FROM api_keys WHERE kind = 'sk'").fetchone()
+    project = keys["projects"][0]
+    scope = Scope(
+        key_id, keys["account"]["id"], (Project(1, project["id"], project["slug"], project["name"]),)
+    )
+    store = SqlEventStore(database, lambda work: work.close())  # type: ignore[attr-defined]
+    events = stream(random.Random(seed), 60, 40)
+
+    async def feed() -> None:
+        await store.append(scope, events[:25])
+        await store.fold_waiting()
+        for start in range(25, 60, 7):
+            await store.append(scope, events[start : start + 7])
+
+    asyncio.run(feed())
+    return store, scope, events
+
+
+def everything(store: SqlEventStore, scope: Scope) -> list[reference.Row]:
+    whole = {"from": "2026-02-01", "to": "2026-05-01", "group_by": ["source", "medium"], "metric": "uniques"}
+    return asyncio.run(store.stats(scope, StatsQuestion.model_validate(whole))).rows
+
+
+def expected_of(events: list[Event], scope: Scope) -> list[dict[str, Any]]:
+    return reference.stats(
+        [row_of(event, scope.projects[0].id) for event in events],
+        from_ms=parse_instant("2026-02-01"),
+        to_ms=parse_instant("2026-05-01"),
+        group_by=["source", "medium"],
+        metric="uniques",
+    )
+
+
+@pytest.mark.parametrize("statement", range(len(fold([1]))))
+def test_a_fold_that_fails_at_any_statement_leaves_everything_to_the_next(statement: int) -> None:
+    database = BreaksAt(schema=SCHEMA)
+    store, scope, events = waiting_store(database, statement)
+    database.breaks_at = statement
+    with pytest.raises(StoreUnavailableError):
+        asyncio.run(database.batch(fold([1])))
+    assert everything(store, scope) == expected_of(events, scope)
+
+
+def test_two_folds_at_once_are_one_fold_and_one_that_finds_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "events.sqlite")
+    store, scope, events = waiting_store(Sqlite(path, SCHEMA), 1)
+
+    def fold_there(_number: int) -> int:
+        results = asyncio.run(Sqlite(path).batch(fold([1])))
+        return sum(result.changes for result in results)
+
+    with ThreadPoolExecutor(4) as pool:
+        changes = list(pool.map(fold_there, range(4)))
+    assert sum(change > 0 for change in changes) == 1
+    assert everything(store, scope) == expected_of(events, scope)

@@ -1,0 +1,148 @@
+"""kill -9 while writers ingest and a reader makes folds happen: nothing acknowledged is lost, nothing doubled or torn.
+
+The schedule is Jepsen's `set`: unique events, the process group killed at random, whatever was not acknowledged sent
+again with the same ids. SIGKILL is not a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.runtime import Runtime
+from tests.scale import scale
+
+pytestmark = pytest.mark.worker
+
+KILLS = scale(3, 25)
+EVENTS = scale(4_000, 260_000)
+WRITERS = 4
+SIZE = scale(50, 500)
+MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
+
+
+@dataclass
+class Writer:
+    """Sends batches of one project, each on a path of its own, until it has `target` of them acknowledged."""
+
+    runtime: Runtime
+    keys: dict[str, str]
+    target: int
+    acknowledged: set[int] = field(default_factory=set)
+    sent: set[int] = field(default_factory=set)
+
+    def run(self, stopped: threading.Event) -> None:
+        number = 0
+        while not stopped.is_set() and len(self.acknowledged) < self.target:
+            self.send(number)
+            number += 1
+
+    def send(self, number: int) -> None:
+        """One batch, once; a batch that is not acknowledged may or may not have been stored."""
+        self.sent.add(number)
+        try:
+            with httpx.Client(timeout=5) as client:
+                answer = client.post(
+                    f"{self.runtime.url}/v1/batch",
+                    headers={"authorization": f"Bearer {self.keys['sk']}"},
+                    json={"events": [event(number, place) for place in range(SIZE)]},
+                )
+        except httpx.HTTPError:
+            time.sleep(0.5)
+            return
+        if answer.status_code == 202:
+            self.acknowledged.add(number)
+        elif answer.status_code == 429:
+            time.sleep(float(answer.headers["retry-after"]))
+
+    def stored(self) -> dict[int, int]:
+        """How many events of each batch are there."""
+        counts: dict[int, int] = {}
+        for first in range(0, max(self.sent) + 1, 1000):
+            rows = self.runtime.rows(
+                self.keys["rk"],
+                "get_stats",
+                **MAY,
+                event=f"batch{first // 1000}",
+                group_by="path",
+                limit=1000,
+            )
+            counts |= {int(row["path"].removeprefix("/")): row["value"] for row in rows}
+        return counts
+
+
+def event(number: int, place: int) -> dict[str, Any]:
+    second = (number * SIZE + place) % 86_400
+    clock = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    return {
+        "event": f"batch{number // 1000}",
+        "event_id": f"{number}-{place}",
+        "anonymous_id": f"v{place % 7}",
+        "timestamp": f"2026-05-{1 + number % 28:02}T{clock}Z",
+        "path": f"/{number}",
+    }
+
+
+def read_on(runtime: Runtime, keys: list[dict[str, str]], stopped: threading.Event) -> None:
+    """Every read folds what waits, so that kills hit folds too."""
+    chance = random.Random(5)
+    while not stopped.is_set():
+        with contextlib.suppress(httpx.HTTPError, AssertionError, ValueError):
+            runtime.rows(chance.choice(keys)["rk"], "get_stats", **MAY)
+        time.sleep(0.02)
+
+
+def test_kill_minus_nine_loses_doubles_and_tears_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random(11)
+    runtime = Runtime(tmp_path / "state", "--no-demo")
+    try:
+        projects = [
+            project
+            for _ in range(WRITERS // 2)
+            for project in runtime.account("business", "A", "B")["projects"]
+        ]
+        writers = [Writer(runtime, keys, EVENTS // SIZE // WRITERS) for keys in projects]
+        stopped = threading.Event()
+        threads = [threading.Thread(target=writer.run, args=(stopped,)) for writer in writers]
+        threads.append(threading.Thread(target=read_on, args=(runtime, projects, stopped)))
+        for thread in threads:
+            thread.start()
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.3, 1.2))
+            runtime.stop(signal.SIGKILL)
+            runtime.start()
+        for thread in threads[:-1]:
+            thread.join()
+        stopped.set()
+        threads[-1].join()
+
+        lost = doubled = torn = 0
+        for writer in writers:
+            stored = writer.stored()
+            lost += sum(stored.get(number, 0) < SIZE for number in writer.acknowledged)
+            doubled += sum(count > SIZE for count in stored.values())
+            torn += sum(count % SIZE != 0 for count in stored.values())
+            assert set(stored) <= writer.sent
+            for number in writer.sent - writer.acknowledged:
+                while number not in writer.acknowledged:
+                    writer.send(number)
+            assert writer.stored() == dict.fromkeys(writer.sent, SIZE)
+        with capsys.disabled():
+            acknowledged = sum(len(writer.acknowledged) for writer in writers) * SIZE
+            print(
+                f"\n{KILLS} kills, {acknowledged} events acknowledged; lost, doubled, torn: {lost}, {doubled}, {torn}"
+            )
+        assert (lost, doubled, torn) == (0, 0, 0)
+    finally:
+        runtime.stop(signal.SIGKILL)

@@ -1,0 +1,134 @@
+"""The folded store on the real D1, over HTTP: random questions equal the reference, and cost does not grow with traffic."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from analytics.attribution import classify
+from analytics.window import MS_PER_DAY, MS_PER_HOUR, format_instant, parse_instant
+from storage.dictionary import hash63
+from tests import reference
+from tests.runtime import Runtime
+from tests.scale import scale
+
+pytestmark = pytest.mark.worker
+
+START = parse_instant("2026-03-01")
+COMPARISONS = scale(150, 2_000)
+PAGES = [
+    ("https://site.example/?utm_source=facebook&utm_medium=cpc", None),
+    ("https://site.example/", "https://www.facebook.com/"),
+    ("https://site.example/a?utm_source=news&utm_medium=email&utm_campaign=spring", None),
+    ("https://site.example/b", None),
+]
+
+
+def payloads(chance: random.Random, count: int, days: int, visitors: int) -> list[dict[str, Any]]:
+    events = []
+    for number in range(count):
+        url, referrer = chance.choice(PAGES)
+        ts_ms = START + chance.randrange(days * 24) * MS_PER_HOUR + chance.choice([0, 1, MS_PER_HOUR - 1])
+        event = {
+            "event": chance.choice(["$pageview", "$pageview", "signup", "purchase"]),
+            "event_id": f"e{number}",
+            "anonymous_id": f"v{chance.randrange(visitors)}",
+            "timestamp": format_instant(ts_ms),
+            "url": url,
+        }
+        events.append(event | ({"referrer": referrer} if referrer else {}))
+    return events
+
+
+def row_of(payload: dict[str, Any]) -> reference.Row:
+    attribution = classify(payload["url"], payload.get("referrer"))
+    return reference.Row(
+        project="",
+        event_id=payload["event_id"],
+        event_name=payload["event"],
+        ts_ms=parse_instant(payload["timestamp"]),
+        anonymous_id=payload["anonymous_id"],
+        source=attribution.source,
+        medium=attribution.medium,
+        campaign=attribution.campaign,
+        path=payload["url"].split("?")[0].removeprefix("https://site.example"),
+        tie=hash63(payload["event_id"]),
+    )
+
+
+def send(worker: Runtime, key: str, chance: random.Random, events: list[dict[str, Any]]) -> None:
+    """In random order and sizes, some of them twice."""
+    sent = [*events, *chance.choices(events, k=len(events) // 6)]
+    chance.shuffle(sent)
+    while sent:
+        size = chance.choice([1, 20, 90])
+        worker.track(key, *sent[:size])
+        sent = sent[size:]
+
+
+def question(chance: random.Random) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """A tool, its arguments, and the same for the reference."""
+    start = START + chance.randrange(-2, 40) * MS_PER_DAY + chance.choice([0, 0, MS_PER_HOUR * 7, 1])
+    end = start + chance.choice([1, 3, 7, 30, 60]) * MS_PER_DAY + chance.choice([0, 0, MS_PER_HOUR * 5, -1])
+    window = {"from_": format_instant(start), "to": format_instant(end)}
+    if chance.random() < 0.3:
+        more: dict[str, Any] = {"breakdown": chance.choice(["source", "source_medium"]), "limit": 200}
+        return "top_sources", {**window, **more}, {"from_ms": start, "to_ms": end, **more}
+    more = {
+        "metric": chance.choice(["count", "uniques"]),
+        "group_by": chance.choice(
+            [[], ["source", "medium"], ["campaign"], ["path"], ["event_name"], ["path", "source"]]
+        ),
+        "interval": chance.choice([None, None, "hour", "day", "week", "month"]),
+        "event": chance.choice([None, None, "signup"]),
+        "limit": 1000,
+    }
+    given = {name: value for name, value in more.items() if value not in (None, [])}
+    return "get_stats", {**window, **given}, {"from_ms": start, "to_ms": end, **more}
+
+
+def test_answers_from_the_real_d1_equal_the_reference(worker: Runtime) -> None:
+    chance = random.Random(3)
+    key = worker.account()["projects"][0]["sk"]
+    events = payloads(chance, 400, 40, 12)
+    send(worker, key, chance, events)
+    rows = [row_of(payload) for payload in events]
+    for _ in range(COMPARISONS):
+        tool, arguments, same = question(chance)
+        answer = worker.rows(key, tool, **arguments)
+        expected = (reference.sources if tool == "top_sources" else reference.stats)(rows, **same)
+        assert answer == expected, (tool, arguments)
+
+
+#: What each question may read on 30 days of a few values, however many events there are.
+BOUNDS = [
+    ("top_sources", {}, 700),
+    ("get_stats", {}, 60),
+    ("get_stats", {"metric": "uniques", "group_by": "source"}, 400),
+    ("get_stats", {"metric": "uniques", "interval": "day"}, 150),
+    ("get_stats", {"group_by": "path"}, 400),
+    ("get_stats", {"event": "signup", "metric": "uniques"}, 250),
+]
+
+
+def test_whole_days_cost_the_same_however_many_events_there_are(worker: Runtime) -> None:
+    chance = random.Random(4)
+    project = worker.account()["projects"][0]
+    window = {"from_": format_instant(START), "to": format_instant(START + 30 * MS_PER_DAY)}
+    events = payloads(chance, 1200, 30, 40)
+
+    def rows_read() -> list[int]:
+        worker.rows(project["rk"], "get_stats", **window)  # folds what waits
+        answers = [worker.call(project["rk"], tool, **window, **more) for tool, more, _bound in BOUNDS]
+        assert {answer["structuredContent"]["meta"]["tier"] for answer in answers} == {"daily"}
+        return [answer["structuredContent"]["meta"]["rows_read"] for answer in answers]
+
+    worker.track(project["sk"], *events[:600])
+    before = rows_read()
+    worker.track(project["sk"], *events[600:])
+    after = rows_read()
+    for read, more, (tool, arguments, bound) in zip(before, after, BOUNDS, strict=True):
+        assert more <= bound, (tool, arguments, more)
+        assert more <= read * 1.2, (tool, arguments, read, more)
