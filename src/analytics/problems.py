@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 MAX_ECHO: Final = 80
 
@@ -19,26 +19,23 @@ class InvalidArgumentsError(ValueError):
         self.problems = problems
 
 
-def problems_of(error: ValidationError, known_fields: list[str]) -> list[dict[str, Any]]:
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[dict[str, Any]]:
     """One `{field, reason, value?, allowed?, did_you_mean?}` for each thing pydantic found.
 
     The value is the sender's own, cut short; pydantic's texts that quote input are not used.
     """
-    return [_problem(one, known_fields) for one in error.errors(include_url=False)]
+    return [_problem(one, model) for one in error.errors(include_url=False)]
 
 
-def _problem(found: Mapping[str, Any], known_fields: list[str]) -> dict[str, Any]:
+def _problem(found: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     kind, context = found["type"], found.get("ctx", {})
     place = _place(found["loc"])
     problem: dict[str, Any] = {"field": place}
     if kind == "missing":
         return problem | {"reason": "Required"}
     if kind == "extra_forbidden":
-        return problem | {
-            "reason": "unknown argument",
-            "allowed": known_fields,
-            **_nearest(place, known_fields),
-        }
+        known = _fields_beside(model, found["loc"])
+        return problem | {"reason": "unknown argument", "allowed": known, **_nearest(found["loc"][-1], known)}
     problem |= {"reason": found["msg"], **_echo(found.get("input"))}
     if kind == "literal_error":
         allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
@@ -47,9 +44,26 @@ def _problem(found: Mapping[str, Any], known_fields: list[str]) -> dict[str, Any
             | {"reason": "is not one of the allowed values", "allowed": allowed}
             | _nearest(found.get("input"), allowed)
         )
+    if "nearest" in context:
+        return problem | _nearest(found.get("input"), context["nearest"])
     if "allowed" in context:
         return problem | {"allowed": context["allowed"]} | _nearest(found.get("input"), context["allowed"])
     return problem
+
+
+def _fields_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """What could stand where an unknown argument does: the fields of the model that it was given to."""
+    for part in location[:-1]:
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        model = next(_models_in(fields.get(str(part))), model)
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _place(location: tuple[str | int, ...]) -> str:

@@ -16,7 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from analytics.event import now_of
 from analytics.filters import DIMENSIONS, MAX_FILTERS, Dimension, Filter
+from analytics.relative import RELATIVE_FORMAT, RELATIVE_NAMES, is_relative, relative_instant
 from analytics.window import (
     INSTANT_FORMAT,
     MAX_WINDOW_DAYS,
@@ -35,13 +37,15 @@ MAX_FUNNEL_FILTERS: Final = 20
 MAX_CONVERSION_WINDOW_DAYS: Final = 366
 
 
-def _instant(value: Any) -> int:
+def _instant(value: Any, info: ValidationInfo) -> int:
+    known = {"format": f"{INSTANT_FORMAT}; {RELATIVE_FORMAT}", "nearest": list(RELATIVE_NAMES)}
     if not isinstance(value, str):
-        raise PydanticCustomError("instant", "must be text; use {format}", {"format": INSTANT_FORMAT})
+        raise PydanticCustomError("instant", "must be text; use {format}", known)
     try:
-        return parse_instant(value)
+        return relative_instant(value, now_of(info)) if is_relative(value) else parse_instant(value)
     except InvalidInstantError as error:
-        raise PydanticCustomError("instant", "{reason}", {"reason": str(error)}) from error
+        reason = f"{error}; {RELATIVE_FORMAT}"
+        raise PydanticCustomError("instant", "{reason}", {**known, "reason": reason}) from error
 
 
 def _whole_number(value: Any) -> Any:
@@ -74,7 +78,12 @@ def _columns(allowed: tuple[str, ...]) -> WithJsonSchema:
 Instant = Annotated[int, BeforeValidator(_instant)]
 From = Annotated[
     Instant,
-    WithJsonSchema({"type": "string", "description": f"Start of the window, inclusive. {INSTANT_FORMAT}."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": f"Start of the window, inclusive. {INSTANT_FORMAT}; {RELATIVE_FORMAT}.",
+        }
+    ),
 ]
 To = Annotated[
     Instant,

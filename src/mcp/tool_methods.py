@@ -59,8 +59,7 @@ def _question(tool: Tool[Any], arguments: Any, context: Context) -> Any:
     try:
         return tool.input.model_validate(given, context={"now_ms": context.now_ms})
     except ValidationError as error:
-        names = [field.alias or name for name, field in tool.input.model_fields.items()]
-        raise InvalidArgumentsError(problems_of(error, names)) from error
+        raise InvalidArgumentsError(problems_of(error, tool.input)) from error
 
 
 async def _run(tool: Tool[Any], question: Any, context: Context) -> Result:

@@ -24,13 +24,15 @@ def payload(model: type[Model], body: dict[str, Any], now_ms: int) -> Model:
         raise Refusal(400, "invalid_payload", flattened(_problems(error, model))) from error
 
 
-def asked(model: type[Question], request: Request) -> Question:
+def asked(model: type[Question], request: Request, now_ms: int) -> Question:
     """A question from a query string, by the same model that serves the tool.
 
     Errors: Refusal 400 `invalid_group_by` when an unknown column is all that is wrong, else `invalid_params`.
     """
     try:
-        return TypeAdapter(model).validate_strings(_parameters(request), strict=False)
+        return TypeAdapter(model).validate_strings(
+            _parameters(request), strict=False, context={"now_ms": now_ms}
+        )
     except ValidationError as error:
         problems = _problems(error, model)
     if all(problem["field"].startswith("group_by[") and "allowed" in problem for problem in problems):
@@ -74,4 +76,4 @@ def _said(problem: Mapping[str, Any]) -> str:
 
 
 def _problems(error: ValidationError, model: type[BaseModel]) -> list[dict[str, Any]]:
-    return problems_of(error, [field.alias or name for name, field in model.model_fields.items()])
+    return problems_of(error, model)

@@ -14,7 +14,7 @@ from web.messages import Request, Response, json_response
 
 async def query(request: Request, house: House, principal: Principal) -> Response:
     """GET /v1/query. 200 `{"rows":[…]}`, with `next_cursor` when more events match."""
-    question = asked(EventsQuestion, request)
+    question = asked(EventsQuestion, request, house.now_ms())
     try:
         answer, cursor = await house.pages.read(principal.scope(), question)
     except InvalidArgumentsError as error:
@@ -25,13 +25,13 @@ async def query(request: Request, house: House, principal: Principal) -> Respons
 
 async def stats(request: Request, house: House, principal: Principal) -> Response:
     """GET /v1/stats. 200 `{"metric":…,"rows":[…]}`."""
-    question = asked(StatsQuestion, request)
+    question = asked(StatsQuestion, request, house.now_ms())
     answer = await house.events.stats(principal.scope(), question)
     return json_response(200, {"metric": question.metric, "rows": answer.rows})
 
 
 async def sources(request: Request, house: House, principal: Principal) -> Response:
     """GET /v1/sources. 200 `{"breakdown":…,"rows":[…]}`."""
-    question = asked(SourcesQuestion, request)
+    question = asked(SourcesQuestion, request, house.now_ms())
     answer = await house.events.sources(principal.scope(), question)
     return json_response(200, {"breakdown": question.breakdown, "rows": answer.rows})

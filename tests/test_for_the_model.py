@@ -1,0 +1,134 @@
+"""What a model reads: small lists, plain schemas, windows in its own words, errors it can act on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from analytics.questions import MAX_ROWS
+from analytics.window import parse_instant
+from tests.house import InProcess, Service
+
+MAX_LIST = 24_000
+WEEK = {"from_": "7d", "to": "now"}
+ENDPOINTS = [("rk", "/mcp"), ("sk", "/mcp"), ("ak", "/mcp/account")]
+
+
+def key_of(account: dict[str, Any], kind: str) -> str:
+    key: str = account["account"]["ak"] if kind == "ak" else account["projects"][0][kind]
+    return key
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_the_tools_of_a_key_fit_into_24_000_characters(
+    house: InProcess, capsys: pytest.CaptureFixture[str], kind: str, path: str
+) -> None:
+    key = key_of(house.account(), kind)
+    listed = house.rpc(key, "tools/list", path=path)["result"]["tools"]
+    size = len(json.dumps(listed, ensure_ascii=False, separators=(",", ":")))
+    with capsys.disabled():
+        print(f"\ntools/list for {kind}_ at {path}: {len(listed)} tools, {size} of {MAX_LIST} characters")
+    assert size < MAX_LIST
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_schemas_are_plain(house: InProcess, kind: str, path: str) -> None:
+    for tool in house.rpc(key_of(house.account(), kind), "tools/list", path=path)["result"]["tools"]:
+        for name in ("inputSchema", "outputSchema"):
+            text = json.dumps(tool[name])
+            assert tool[name]["type"] == "object", tool["name"]
+            assert not any(noise in text for noise in ('"$ref"', '"$defs"', '"title": "')), tool["name"]
+        closed = tool["inputSchema"].get("additionalProperties") is False
+        assert closed or tool["name"] == "track_event", "only events may carry fields nobody knows"
+
+
+@pytest.mark.parametrize(
+    ("asked", "window"),
+    [
+        (("7d", "now"), ("2026-05-13T12:00:00.000Z", "2026-05-20T12:00:00.000Z")),
+        (("yesterday", "today"), ("2026-05-19T00:00:00.000Z", "2026-05-20T00:00:00.000Z")),
+        (("last_month", "this_month"), ("2026-04-01T00:00:00.000Z", "2026-05-01T00:00:00.000Z")),
+        (("2026-05-01", "now"), ("2026-05-01T00:00:00.000Z", "2026-05-20T12:00:00.000Z")),
+        (("2026-05-01T02:00+02:00", "today"), ("2026-05-01T00:00:00.000Z", "2026-05-20T00:00:00.000Z")),
+    ],
+)
+def test_every_answer_echoes_its_window_and_time_zone(
+    house: InProcess, asked: tuple[str, str], window: tuple[str, str]
+) -> None:
+    key = house.account()["projects"][0]["rk"]
+    times = {"from_": asked[0], "to": asked[1]}
+    for tool, more in (
+        ("get_stats", {}),
+        ("top_sources", {}),
+        ("query_events", {}),
+        ("funnel", {"steps": ["a", "b"]}),
+    ):
+        echoed = house.call(key, tool, **times, **more)["structuredContent"]["window"]
+        assert echoed == {"from": window[0], "to": window[1], "timezone": "UTC"}, tool
+
+
+def test_rest_understands_the_same_times(house: InProcess) -> None:
+    key = house.account()["projects"][0]["rk"]
+    assert house.get("/v1/stats?from=7d&to=now", key).json == {"metric": "count", "rows": [{"value": 0}]}
+    refused = house.get("/v1/stats?from=7days&to=now", key)
+    assert (refused.status, refused.json["error"]) == (400, "invalid_params")
+
+
+def problems(service: Service, key: str, tool: str, **arguments: Any) -> list[dict[str, Any]]:
+    result = service.call(key, tool, **arguments)
+    assert result["isError"] is True
+    told = json.loads(result["content"][0]["text"])
+    assert told["error"] == "invalid_arguments"
+    listed: list[dict[str, Any]] = told["details"]
+    return listed
+
+
+def test_every_problem_is_told_at_once_with_what_is_allowed(service: Service, shared: dict[str, Any]) -> None:
+    key = shared["projects"][0]["rk"]
+    found = problems(
+        service, key, "get_stats", from_="last_mounth", to="now", metric="unique", group_by=["sourc"], evnt="a", limit=0
+    )  # fmt: skip
+    by_field = {one["field"]: one for one in found}
+    assert set(by_field) == {"from", "metric", "group_by[0]", "evnt", "limit"}
+    assert by_field["from"]["value"] == "last_mounth"
+    assert by_field["from"]["did_you_mean"] == "last_month"
+    assert by_field["metric"] | {"reason": ""} == {
+        "field": "metric", "reason": "", "value": "unique", "allowed": ["count", "uniques"], "did_you_mean": "uniques",
+    }  # fmt: skip
+    assert by_field["group_by[0]"]["value"] == "sourc"
+    assert by_field["group_by[0]"]["did_you_mean"] == "source"
+    assert "source" in by_field["group_by[0]"]["allowed"]
+    assert by_field["evnt"]["did_you_mean"] == "event"
+    assert by_field["limit"]["value"] == 0
+
+
+def test_an_unknown_argument_inside_a_step_is_told_by_its_own_names(
+    service: Service, shared: dict[str, Any]
+) -> None:
+    steps = ["a", {"event": "b", "filter": []}]
+    (found,) = problems(service, shared["projects"][0]["rk"], "funnel", **WEEK, steps=steps)
+    assert found == {
+        "field": "steps[1].filter",
+        "reason": "unknown argument",
+        "allowed": ["event", "filters"],
+        "did_you_mean": "filters",
+    }
+
+
+def test_the_longest_and_the_shortest_allowed_are_told(service: Service, shared: dict[str, Any]) -> None:
+    key = shared["projects"][0]["rk"]
+    (found,) = problems(service, key, "query_events", **WEEK, limit=MAX_ROWS + 1)
+    assert (found["field"], found["value"]) == ("limit", MAX_ROWS + 1)
+    assert str(MAX_ROWS) in found["reason"]
+    (found,) = problems(service, key, "funnel", **WEEK, steps=["a"])
+    assert found["field"] == "steps"
+    assert "2" in found["reason"]
+
+
+def test_now_is_the_instant_of_the_request(house: InProcess) -> None:
+    house.now = "2026-01-01T00:00:00Z"
+    key = house.account()["projects"][0]["rk"]
+    window = house.call(key, "get_stats", **WEEK)["structuredContent"]["window"]
+    assert parse_instant(window["to"]) == parse_instant(house.now)
