@@ -58,7 +58,9 @@ class Filter(BaseModel):
         description="A dimension (source, country, …) or 'properties.<key>'."
     )
     op: Operator = "eq"
-    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LISTED_VALUES)]
+    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LISTED_VALUES)] = Field(
+        description="A list for in and not_in, true or false for exists."
+    )
 
     @property
     def property_key(self) -> str | None:

@@ -81,13 +81,13 @@ From = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "description": f"Start of the window, inclusive. {INSTANT_FORMAT}; {RELATIVE_FORMAT}.",
+            "description": "Start, inclusive: ISO 8601 (UTC unless it has an offset), 7d, 24h, yesterday, this_month …",
         }
     ),
 ]
 To = Annotated[
     Instant,
-    WithJsonSchema({"type": "string", "description": "End of the window, exclusive. Same format as `from`."}),
+    WithJsonSchema({"type": "string", "description": "End, exclusive: the same, or now."}),
 ]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 Metric = Literal["count", "uniques"]
