@@ -11,6 +11,7 @@ from web.browser_script import serve_script
 from web.house import House, new_request_id
 from web.mcp_endpoint import ENDPOINTS, serve
 from web.messages import Request, Response, error_response, json_response
+from web.openapi import serve_openapi
 from web.origins import is_local
 from web.rest import REST_ROUTES, only, readable_by_page, serve_rest
 
@@ -60,6 +61,8 @@ class App:
             raise Refusal(403, "host_not_allowed")
         if request.path == "/v1/a.js":
             return serve_script(request)
+        if request.path == "/openapi.json":
+            return serve_openapi(request)
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is not None:
             return await serve(request, self._house, endpoint)

@@ -6,24 +6,34 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import BaseModel
+
 from access.gate import Principal, Refusal, claimed_kind
 from access.token import Kind
+from analytics.event import TrackedEvent
+from analytics.questions import EventsQuestion, SourcesQuestion, StatsQuestion
 from web import reading, writing
+from web.answers import Batched, EventsPage, Forgotten, Identified, SourcesAnswer, StatsAnswer, Tracked
 from web.body_key import with_key_of_body
 from web.house import House
 from web.messages import Request, Response
 from web.origins import cors, preflight
+from web.writing import Forgetting, Identification, TrackBatch
 
 Route = Callable[[Request, House, Principal], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class RestRoute:
-    """A REST route: its method, the kinds of key it takes, and what answers."""
+    """A REST route: its method, the kinds of key it takes, what answers; what it is asked, what it gives and how."""
 
     method: str
     kinds: frozenset[Kind]
     answer: Route
+    asks: type[BaseModel]
+    gives: type[BaseModel]
+    status: int
+    summary: str
     takes_body_key: bool = False
 
     @property
@@ -36,13 +46,46 @@ _WRITERS: Final[frozenset[Kind]] = frozenset({"pk", "sk"})
 _READERS: Final[frozenset[Kind]] = frozenset({"rk"})
 
 REST_ROUTES: Final[Mapping[str, RestRoute]] = {
-    "/v1/track": RestRoute("POST", _WRITERS, writing.track, takes_body_key=True),
-    "/v1/batch": RestRoute("POST", _WRITERS, writing.batch, takes_body_key=True),
-    "/v1/identify": RestRoute("POST", _WRITERS, writing.identify),
-    "/v1/forget": RestRoute("POST", frozenset({"sk"}), writing.forget),
-    "/v1/query": RestRoute("GET", _READERS, reading.query),
-    "/v1/stats": RestRoute("GET", _READERS, reading.stats),
-    "/v1/sources": RestRoute("GET", _READERS, reading.sources),
+    "/v1/track": RestRoute(
+        "POST", _WRITERS, writing.track, TrackedEvent, Tracked, 202, "Stores one event.", takes_body_key=True
+    ),
+    "/v1/batch": RestRoute(
+        "POST",
+        _WRITERS,
+        writing.batch,
+        TrackBatch,
+        Batched,
+        202,
+        "Stores events, all or none.",
+        takes_body_key=True,
+    ),
+    "/v1/identify": RestRoute(
+        "POST", _WRITERS, writing.identify, Identification, Identified, 200, "Says whose a device is."
+    ),
+    "/v1/forget": RestRoute(
+        "POST",
+        frozenset({"sk"}),
+        writing.forget,
+        Forgetting,
+        Forgotten,
+        200,
+        "Deletes all events of a person.",
+    ),
+    "/v1/query": RestRoute(
+        "GET", _READERS, reading.query, EventsQuestion, EventsPage, 200, "Lists single events, newest first."
+    ),
+    "/v1/stats": RestRoute(
+        "GET", _READERS, reading.stats, StatsQuestion, StatsAnswer, 200, "Counts events or visitors."
+    ),
+    "/v1/sources": RestRoute(
+        "GET",
+        _READERS,
+        reading.sources,
+        SourcesQuestion,
+        SourcesAnswer,
+        200,
+        "Says where visitors come from.",
+    ),
 }
 
 

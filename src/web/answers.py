@@ -1,0 +1,46 @@
+"""What REST v1 answers with, as models: what the OpenAPI document says, and what tests hold answers against."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from analytics.questions import Metric
+from mcp.tool import Output
+from mcp.tools.get_stats import StatsRow
+from mcp.tools.query_events import EventRow
+from mcp.tools.top_sources import SourceRow
+from mcp.tools.track_event import TrackOutput
+
+Tracked = TrackOutput
+
+
+class Batched(Output):
+    ok: Literal[True]
+    count: int
+
+
+class Identified(Output):
+    ok: Literal[True]
+
+
+class Forgotten(Output):
+    ok: Literal[True]
+    queued: Literal[False] = Field(description="Always false: it is done when it is answered.")
+    deleted: int = Field(description="How many events are gone.")
+
+
+class EventsPage(Output):
+    rows: list[EventRow]
+    next_cursor: str = Field("", description="There when more events match: `cursor` of the next page.")
+
+
+class StatsAnswer(Output):
+    metric: Metric
+    rows: list[StatsRow]
+
+
+class SourcesAnswer(Output):
+    breakdown: Literal["source_medium", "source"]
+    rows: list[SourceRow]
