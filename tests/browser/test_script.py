@@ -87,6 +87,28 @@ def test_each_view_of_a_single_page_application_counts_with_the_one_before_as_re
     assert {row["event_name"] for row in site.arrived(5)} == {"$pageview"}
 
 
+def test_a_page_that_is_gone_back_to_counts_again(browser: Chromium, site: Embedded) -> None:
+    page = browser.visitor().open(f"{site.url}/first")
+    page.run("window.mark = 'kept'")
+    page.open(f"{site.url}/second").run("mm.flush()")
+    browser.happened.clear()
+    page.run("history.back()")
+    browser.wait(lambda event: event["method"] == "Page.frameNavigated")
+    assert page.run("window.mark") == "kept"  # the page itself came back, from the back/forward cache
+    page.run("mm.flush()")
+    assert [row["path"] for row in site.arrived(3)] == ["/first", "/second", "/first"]
+
+
+def test_a_page_rendered_in_advance_counts_when_it_is_shown(browser: Chromium, site: Embedded) -> None:
+    # Stands in for Chromium's own flag, which only a page opened from a speculation rule has.
+    advance = "Object.defineProperty(document, 'prerendering', {get: () => !window.shown})"
+    page = browser.visitor(advance).open(site.url)
+    page.run("mm.flush(true)")
+    assert page.batches == []
+    page.run("window.shown = true; document.dispatchEvent(new Event('prerenderingchange')); mm.flush()")
+    assert names(site.arrived(1)) == ["$pageview"]
+
+
 def test_events_go_in_batches_of_twenty_and_the_rest_by_itself(browser: Chromium, site: Embedded) -> None:
     clicks = "".join(f"mm.push(['track', 'click', {{n: {n}}}]);" for n in range(24))
     site.embed(f"<script>window.mm = []; {clicks}</script>")
