@@ -73,6 +73,13 @@ CREATE TABLE IF NOT EXISTS folds (
   latest_ts INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+-- One row: the first UTC day of a project that retention has left. Earlier days are gone, or about to go; events that
+-- arrive for them are acknowledged and not stored, and tier 1 counts nobody's gap across it (src/storage/purge.py).
+CREATE TABLE IF NOT EXISTS retention (
+  project   INTEGER PRIMARY KEY,
+  first_day INTEGER NOT NULL
+) STRICT;
+
 -- Tier 3. One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.
 -- `day` is the UTC day of `ts`; `visitor` and `event` are 63-bit hashes of anonymous_id and event_id; `name` to `rule`
 -- are dictionary ids, NULL where absent; `payload` is a JSON array whose places src/storage/event_rows.py names.

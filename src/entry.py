@@ -25,6 +25,7 @@ from storage.event_store import SqlEventStore
 from storage.key_store import KvKeyStore
 from web.app import App
 from web.house import House
+from web.jobs import run_daily
 from web.messages import Request, Response, error_response
 
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
@@ -47,7 +48,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
         """The daily cron. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
         house = _house(self.env, self._defer)
         if house is not None:
-            await house.events.fold_waiting()
+            await run_daily(house)
 
     def _defer(self, work: Awaitable[None]) -> None:
         """Lets work finish after the response; nobody waits for it, so its failure is logged here."""

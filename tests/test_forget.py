@@ -36,8 +36,11 @@ def people_at(chance: random.Random) -> Any:
     return changed
 
 
-def contents(store: Folded) -> dict[str, Any]:
-    """The tables with texts in place of their ids: what must not depend on how the events came to be there."""
+def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
+    """The tables with texts in place of their ids: what must not depend on how the events came to be there.
+
+    Of the tails, those that a window beginning at `first_day` or later can ask for.
+    """
     rows = store.db.connection.execute("SELECT id, kind, value FROM dictionary").fetchall()
     text = {id_: (kind, value) for id_, kind, value in rows} | {0: None, None: None}
 
@@ -47,7 +50,7 @@ def contents(store: Folded) -> dict[str, Any]:
             (tuple(text[v] if i in texts else v for i, v in enumerate(row)) for row in found), key=repr
         )
 
-    tails = ", ".join(f"t{k}" for k in range(TAILS))
+    tails = ", ".join(f"CASE WHEN day - {first_day} >= {k} THEN t{k} END" for k in range(TAILS))
     return {
         "daily": table(f"SELECT a, b, kind, day, events, {tails} FROM daily", range(2)),
         "daily_paths": table("SELECT path, day, events FROM daily_paths", range(1)),
@@ -65,11 +68,11 @@ def contents(store: Folded) -> dict[str, Any]:
     }
 
 
-def rebuilt(folded: Folded) -> dict[str, Any]:
+def rebuilt(folded: Folded, first_day: int = 0) -> dict[str, Any]:
     """The tables of a new store that is only ever given the events that remain."""
     fresh = Folded(random.Random(0), 0)
     add(fresh, *([event] for event in folded.events))
-    return contents(fresh)
+    return contents(fresh, first_day)
 
 
 def add(folded: Folded, *requests: Sequence[Event]) -> None:
@@ -259,6 +262,20 @@ def test_no_table_holds_the_forgotten_users_id_and_other_projects_keep_theirs(ho
     assert house.rows(two["rk"], "get_stats", **WINDOW) == [{"value": 6}]
     assert house.post("/v1/forget", {"user_id": USER}, two["sk"]).json["deleted"] == 3
     assert USER not in house.everything_stored()
+
+
+def test_texts_of_a_resend_that_was_not_stored_are_forgotten_too(house: InProcess) -> None:
+    keys = house.account("business")["projects"][0]
+    first = {"event": "view", "event_id": "one", "anonymous_id": "d", "path": "/"}
+    house.track(keys["sk"], first, first)
+    house.fold()
+    resend = first | {"user_id": USER, "path": f"/users/{USER}"}
+    house.track(keys["sk"], resend, resend)
+    house.fold()
+    assert USER in house.everything_stored()
+    assert house.post("/v1/forget", {"user_id": USER}, keys["sk"]).json["deleted"] == 0
+    assert USER not in house.everything_stored()
+    assert house.rows(keys["rk"], "get_stats", group_by=["path"], **WINDOW) == [{"path": "/", "value": 1}]
 
 
 def test_only_a_secret_key_may_forget(service: Service, account: dict[str, Any]) -> None:

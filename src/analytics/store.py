@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -144,6 +144,12 @@ class EventStore(Protocol):
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         """Rows `project_id?, event_name, count`, most frequent first."""
+
+    async def set_retention(self, today: int, keeps: Mapping[str, int]) -> Mapping[int, int]:
+        """From now on each project begins `keeps[plan]` days before `today`; the first day kept, by project number."""
+
+    async def purge(self, project: int, first_day: int, now_ms: int) -> int:
+        """Deletes what is older than `first_day`; how many events. Repeatable: it goes on where another one stopped."""
 
     async def fold_waiting(self) -> int:
         """Brings the roll-ups of every project up to date; how many projects had something waiting."""

@@ -222,7 +222,9 @@ _TAIL: Final = "CASE {distance} " + " ".join(f"WHEN {k} THEN r.t{k}" for k in ra
 def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
     """Whole days from the roll-up, where uniques add up; the edge days from their events."""
     first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
-    start = first if counting.interval is None else f"max({first}, {_first_day(counting, 'r.day')})"
+    # A window begins, at the earliest, where retention has left its project: across that day no gap is known.
+    begin = f"max({first}, coalesce(kept.first_day, {first}))"
+    start = begin if counting.interval is None else f"max({begin}, {_first_day(counting, 'r.day')})"
     uniques = _TAIL.format(distance=f"CAST(r.day - {start} AS INTEGER)") if counting.visitors else "0"
     projects = binder.bind(json.dumps(list(counting.numbers)))
     named = _named(binder, counting, "r.a", "p.value")
@@ -232,9 +234,9 @@ def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
     # LIMIT -1 keeps SQLite from merging this into the grouping above it, which would sort all the tails.
     whole = f"""SELECT * FROM (SELECT p.value AS project, {_bucket(counting, "r.day")} AS bucket{keys},
             r.events AS events, {uniques} AS uniques
-       FROM json_each({projects}) AS p CROSS JOIN daily AS r
+       FROM json_each({projects}) AS p LEFT JOIN retention AS kept ON kept.project = p.value CROSS JOIN daily AS r
       WHERE r.project = p.value AND r.kind = {kind}
-        AND r.day BETWEEN {first} AND {end.last_day("p.value")}{named} LIMIT -1)"""
+        AND r.day BETWEEN {begin} AND {end.last_day("p.value")}{named} LIMIT -1)"""
     return "\n  UNION ALL ".join([whole, *_edges(binder, counting, KIND_COLUMNS[kind], first, end)])
 
 

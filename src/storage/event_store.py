@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from analytics.event import Event
 from analytics.filters import Dimension
@@ -24,10 +24,11 @@ from storage.event_funnel import select_funnel
 from storage.event_rows import beyond, label, place_of, select_events, select_recent
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
-from storage.forget import look_for
+from storage.forget import look_for, sweep
 from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import accept
+from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.unfold import unfold
 
 MAX_EVENT_NAMES = 1_000
@@ -73,10 +74,39 @@ class SqlEventStore:
         while True:
             _, found, known = await self._asked(scope, look_for(scope, user_id, include_anonymous))
             if found.rows:
-                *_, gone = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
-                deleted += gone.changes
+                _, marked, *_ = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
+                deleted += marked.changes
             elif not known.rows[0]["known"]:
+                await self._database.batch([sweep(scope, user_id)])
                 return deleted
+
+    async def set_retention(self, today: int, keeps: Mapping[str, int]) -> Mapping[int, int]:
+        _, boundaries = await self._database.batch(set_boundaries(today, keeps))
+        return {row["project"]: row["first_day"] for row in boundaries.rows}
+
+    async def purge(self, project: int, first_day: int, now_ms: int) -> int:
+        events, *_ = [await self._run_out(stage, project, first_day) for stage in STAGES]
+        for walk in WALKS:
+            await self._look_through(walk, project, now_ms)
+        return events
+
+    async def _run_out(self, stage: Stage, project: int, first_day: int) -> int:
+        """Rounds until nothing is found; how many rows were."""
+        total, keys = 0, list[str]()
+        while True:
+            *_, found = await self._database.batch(stage.round(project, first_day, keys))
+            keys = [row["key"] for row in found.rows]
+            total += len(keys)
+            if not keys:
+                return total
+
+    async def _look_through(self, walk: Walk, project: int, now_ms: int) -> None:
+        after = FIRST_KEY
+        while True:
+            last, _ = await self._database.batch(walk.step(project, after, now_ms))
+            if not last.rows:
+                return
+            after = last.rows[0]["key"]
 
     async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:
         statements = [

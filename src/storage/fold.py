@@ -19,8 +19,13 @@ from storage.tiers import FOREVER, KIND_COLUMNS, NAME_KIND, TAILS
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
 
-#: Every waiting event `one` of the inbox rows `i`.
-_WAITING: Final = f"FROM inbox AS i CROSS JOIN json_each(i.body) AS one WHERE i.project IN {_PROJECTS}"
+#: Every waiting event `one` of the inbox rows `i`, but those of days that retention has taken already.
+_INBOX: Final = """FROM inbox AS i LEFT JOIN retention AS kept ON kept.project = i.project
+  CROSS JOIN json_each(i.body) AS one"""
+_WANTED: Final = (
+    f"i.project IN {_PROJECTS} AND (kept.first_day IS NULL OR one.value ->> {DAY} >= kept.first_day)"
+)
+_WAITING: Final = f"{_INBOX} WHERE {_WANTED}"
 
 
 def _text_id(kind: str) -> str:
@@ -40,10 +45,10 @@ ON CONFLICT (project) DO UPDATE SET fold = fold + 1, latest_ts = max(latest_ts, 
 _TEXTS: Final = f"""
 INSERT INTO dictionary (project, kind, value)
 SELECT DISTINCT i.project, text.key + 1, text.value
-  FROM inbox AS i CROSS JOIN json_each(i.body) AS one CROSS JOIN json_each(json_array({
+  {_INBOX} CROSS JOIN json_each(json_array({
     ", ".join(f"one.value ->> {place}" for place in TEXT_PLACES.values())
 })) AS text
- WHERE i.project IN {_PROJECTS} AND text.value IS NOT NULL
+ WHERE {_WANTED} AND text.value IS NOT NULL
 ON CONFLICT DO NOTHING"""
 
 # 3. An event that came without a time belongs to the first request to bring its id, or the first in 7 days.

@@ -11,7 +11,7 @@ from storage.dictionary import hash63
 from storage.event_rows import PAYLOAD_USER_ID
 from storage.guard import MAY_WRITE
 from storage.tiers import NAME_KIND
-from storage.unfold import KEY
+from storage.unfold import KEY, delete_unused_texts
 
 #: What one round takes on: the devices it looks at, and the events it deletes.
 DEVICES_PER_ROUND: Final = 50
@@ -61,3 +61,14 @@ def look_for(scope: Scope, user_id: str, include_anonymous: bool) -> list[Statem
         Statement(_FIND, parameters),
         Statement(_KNOWN, parameters[:3]),
     ]
+
+
+#: Texts with the id in them that nothing refers to: a resend whose texts differed from the first left them.
+_SWEEP: Final = delete_unused_texts("""
+   SELECT id FROM dictionary
+    WHERE project IN (SELECT value FROM json_each(?1)) AND instr(value, ?2) > 0 ORDER BY id DESC LIMIT 1000""")
+
+
+def sweep(scope: Scope, user_id: str) -> Statement:
+    """The statement to run last, when no event of the person is left."""
+    return Statement(_SWEEP, (json.dumps(scope.numbers), user_id))

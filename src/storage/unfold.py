@@ -19,7 +19,7 @@ from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.fold import FRESH_COLUMNS, change_daily, change_paths, change_visitor_days
 from storage.guard import MAY_WRITE
-from storage.tiers import KIND_COLUMNS, TOTAL_KIND
+from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
 
 #: The key of an event `e`, as JSON text: its hashes need all their 63 bits on the way through D1.
 KEY: Final = "json_array(e.day, e.name, e.visitor, e.ts, e.event)"
@@ -92,6 +92,16 @@ DELETE FROM events
  WHERE project IN {_PROJECT} AND fold = (SELECT fold FROM folds WHERE project = events.project)
    AND (day, name, visitor, ts, event) IN (SELECT {_DAY}, {_NAME}, {_VISITOR}, {_TS}, {_EVENT} FROM {_KEYS})"""
 
+#: 7. Of the days of these events those on which the visitor has none any more, whatever they still count: a purge that
+#: is under way (purge.py) deletes events first and their days last.
+DELETE_EMPTY_DAYS: Final = f"""
+DELETE FROM visitor_days
+ WHERE project IN {_PROJECT} AND (visitor, day) IN (SELECT {_VISITOR}, {_DAY} FROM {_KEYS})
+   AND NOT EXISTS (
+     SELECT 1 FROM daily AS n CROSS JOIN events AS e
+      WHERE n.project = visitor_days.project AND n.kind = {NAME_KIND} AND n.day = visitor_days.day
+        AND e.project = n.project AND e.day = n.day AND e.name = n.a AND e.visitor = visitor_days.visitor)"""
+
 _UNFOLD: Final = (
     change_visitor_days(_FRESH, "-"),
     _EMPTY_VISITOR_DAYS,
@@ -102,11 +112,12 @@ _UNFOLD: Final = (
     _ARRIVALS,
     _TEXTS,
     _EVENTS,
+    DELETE_EMPTY_DAYS,
 )
 
 
 def unfold(scope: Scope, keys: Sequence[str]) -> list[Statement]:
-    """The statements that delete these events of the scope's project; the last one's changes are the events deleted."""
+    """The statements that delete these events of the scope's project; the second marks them, and so counts them."""
     (project,) = scope.numbers
     projects, listed = json.dumps([project]), f"[{','.join(keys)}]"
     return [
