@@ -139,7 +139,9 @@ def window_of(chance: random.Random, folded: Folded) -> tuple[int, int]:
         start += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, MS_PER_DAY - 1])
         end += chance.choice([0, chance.randrange(24) * MS_PER_HOUR, 1, -1])
     if chance.random() < 0.15:
-        end = max(event.ts_ms for event in folded.events) + chance.choice([0, 1, MS_PER_HOUR])  # up to now
+        end = max((event.ts_ms for event in folded.events), default=end) + chance.choice(
+            [0, 1, MS_PER_HOUR]
+        )  # up to now
     return start, max(end, start + 1)
 
 

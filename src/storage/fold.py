@@ -38,7 +38,8 @@ def _text_id(kind: str) -> str:
 # 1. Rows that this fold writes carry its number, so that "new" is a comparison and not a second table.
 _NUMBER: Final = f"""
 INSERT INTO folds (project, fold, latest_ts)
-SELECT i.project, 1, max(one.value ->> {TS}) {_WAITING} GROUP BY i.project
+SELECT i.project, 1, max(one.value ->> {TS})
+  FROM inbox AS i CROSS JOIN json_each(i.body) AS one WHERE i.project IN {_PROJECTS} GROUP BY i.project
 ON CONFLICT (project) DO UPDATE SET fold = fold + 1, latest_ts = max(latest_ts, excluded.latest_ts)"""
 
 # 2. Texts never seen before get their ids.
