@@ -105,7 +105,7 @@ def test_documented_errors_arrive_as_such(
         ("no_such_tool", {}),
         ("get_stats", {**WINDOW, "metric": "mean"}),
     ]
-    report = client(job(worker, project["rk"], mode, calls, ["events://nothing"]))
+    report = client(job(worker, project["rk"], mode, calls, ["nothing://here"]))
     denied, unknown, invalid = report["calls"]
     assert denied["error"]["code"] == -32000
     assert "insufficient_scope" in denied["error"]["message"]
@@ -117,7 +117,7 @@ def test_documented_errors_arrive_as_such(
     assert json.loads(invalid["text"])["error"] == "invalid_arguments"
     (missing,) = report["reads"]
     assert missing["error"]["code"] == -32602
-    assert missing["error"]["data"] == {"uri": "events://nothing"}
+    assert missing["error"]["data"] == {"uri": "nothing://here"}
 
 
 INSPECTED = [

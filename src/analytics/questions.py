@@ -165,6 +165,10 @@ class StatsQuestion(WindowQuestion):
     interval: Interval | None = Field(
         None, description="Adds `bucket`, the UTC start of each interval; weeks start on Monday."
     )
+    sample: bool = Field(
+        False,
+        description="Allow an estimate with its 95 % interval (low, high) where exact counting would read too much.",
+    )
     limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
 
     @field_validator("group_by")

@@ -77,6 +77,7 @@ class Answer:
     cost: Cost = field(default_factory=Cost)
     truncated: bool = False
     tier: Tier = "events"
+    sampled: bool = False
     last: Place | None = None
 
 

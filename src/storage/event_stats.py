@@ -6,7 +6,7 @@ Every source of rows below yields `project, bucket, <columns>, events, uniques`;
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,29 +76,34 @@ def plan_stats(numbers: Sequence[int], question: StatsQuestion, by_project: bool
         question.metric == "uniques",
     )
     tier, common, rows = counted(binder, counting)
+    value = "uniques" if question.metric == "uniques" else "events"
+    measures = {"value": f"coalesce(sum({value}), 0)"}
+    return Planned(labelled(binder, question, by_project, common, rows, measures), tier)
+
+
+def labelled(
+    binder: Binder,
+    question: StatsQuestion,
+    by_project: bool,
+    common: str,
+    rows: str,
+    measures: Mapping[str, str],
+) -> Statement:
+    """Rows `bucket?, project_id?, <group texts>, <measures>` by the first measure, one more than the limit."""
+    keys = (["bucket"] if question.interval else []) + (["project"] if by_project else [])
+    keys += columns_of(question.dimensions)
+    summed = ", ".join([*keys, *(f"{sql} AS {name}" for name, sql in measures.items())])
+    grouped = f"GROUP BY {', '.join(keys)}" if keys else ""
     head = (["s.bucket"] if question.interval else []) + (["project.id AS project_id"] if by_project else [])
     texts = [f"{column}.value AS {column}" for column in question.dimensions]
-    value = "uniques" if question.metric == "uniques" else "events"
-    keys = (
-        (["bucket"] if question.interval else [])
-        + (["project"] if by_project else [])
-        + _columns(question.dimensions)
-    )
-    grouped = f"GROUP BY {', '.join(keys)}" if keys else ""
-    summed = ", ".join([*keys, f"coalesce(sum({value}), 0) AS value"])
-    order = (
-        (["s.bucket"] if question.interval else [])
-        + ["s.value DESC"]
-        + (["project.id"] if by_project else [])
-    )
-    order += [f"{column}.value" for column in question.dimensions]
+    order = (["s.bucket"] if question.interval else []) + [f"s.{next(iter(measures))} DESC"]
+    order += (["project.id"] if by_project else []) + [f"{column}.value" for column in question.dimensions]
     joins = _labels(question.dimensions) + (
         "\n  LEFT JOIN projects AS project ON project.number = s.project" if by_project else ""
     )
-    sql = f"""{common}SELECT {", ".join([*head, *texts, "s.value AS value"])}
+    return binder.statement(f"""{common}SELECT {", ".join([*head, *texts, *(f"s.{name}" for name in measures)])}
   FROM (SELECT {summed} FROM ({rows}) {grouped}) AS s{joins}
- ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}"""
-    return Planned(binder.statement(sql), tier)
+ ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}""")
 
 
 def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
@@ -180,7 +185,7 @@ def _kind_of(counting: Counting) -> int | None:
     return kind if len(columns) == 1 and kind in KIND_COLUMNS else None
 
 
-def _columns(columns: Sequence[str]) -> list[str]:
+def columns_of(columns: Sequence[str]) -> list[str]:
     return [COLUMNS[column] for column in columns]
 
 
@@ -190,7 +195,7 @@ def _labels(columns: Sequence[str]) -> str:
     )
 
 
-def _bucket(counting: Counting, day: str) -> str:
+def bucket_of(counting: Counting, day: str) -> str:
     """The start of the interval that a day lies in, in milliseconds UTC; 0 where there is no interval."""
     return f"{_first_day(counting, day)} * {MS_PER_DAY}" if counting.interval else "0"
 
@@ -232,7 +237,7 @@ def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
         f", nullif(r.{place}, 0) AS {column}" for place, column in zip("ab", KIND_COLUMNS[kind], strict=False)
     )
     # LIMIT -1 keeps SQLite from merging this into the grouping above it, which would sort all the tails.
-    whole = f"""SELECT * FROM (SELECT p.value AS project, {_bucket(counting, "r.day")} AS bucket{keys},
+    whole = f"""SELECT * FROM (SELECT p.value AS project, {bucket_of(counting, "r.day")} AS bucket{keys},
             r.events AS events, {uniques} AS uniques
        FROM json_each({projects}) AS p LEFT JOIN retention AS kept ON kept.project = p.value CROSS JOIN daily AS r
       WHERE r.project = p.value AND r.kind = {kind}
@@ -243,7 +248,7 @@ def _from_daily(binder: Binder, counting: Counting, kind: int) -> str:
 def _from_paths(binder: Binder, counting: Counting) -> str:
     first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
     projects = binder.bind(json.dumps(list(counting.numbers)))
-    whole = f"""SELECT p.value AS project, {_bucket(counting, "r.day")} AS bucket, nullif(r.path, 0) AS path,
+    whole = f"""SELECT p.value AS project, {bucket_of(counting, "r.day")} AS bucket, nullif(r.path, 0) AS path,
             r.events AS events, 0 AS uniques
        FROM json_each({projects}) AS p CROSS JOIN daily_paths AS r
       WHERE r.project = p.value AND r.day BETWEEN {first} AND {end.last_day("p.value")}"""
@@ -262,7 +267,7 @@ def _edges(binder: Binder, counting: Counting, columns: Sequence[str], first: st
         seen = f"EXISTS ({_seen(counting, columns, first, end)})"
     return [
         f"""SELECT project, bucket{plain}, sum(events), sum(NOT {seen})
-       FROM (SELECT e.project AS project, {_bucket(counting, "e.day")} AS bucket{keys}, e.visitor AS visitor,
+       FROM (SELECT e.project AS project, {bucket_of(counting, "e.day")} AS bucket{keys}, e.visitor AS visitor,
                     {_first_day(counting, "e.day") if counting.interval else "0"} AS since, count(*) AS events
                {edges} GROUP BY e.project, bucket{keys}, e.visitor, since) AS edge
       GROUP BY project, bucket{plain}"""
@@ -311,18 +316,18 @@ def _seen(counting: Counting, columns: Sequence[str], first: str, end: _End) -> 
 
 def _from_visitor_days(binder: Binder, counting: Counting) -> str:
     """Whole days from the visitor-day cube, edge days from their events; visitors told apart over both."""
-    columns = _columns(counting.columns)
+    columns = columns_of(counting.columns)
     first, end = binder.bind(counting.whole_days.start), _End(binder, counting)
     keys = "".join(f", nullif(v.{column}, 0) AS {column}" for column in columns)
     projects = binder.bind(json.dumps(list(counting.numbers)))
-    rows = f"""SELECT p.value AS project, {_bucket(counting, "v.day")} AS bucket{keys},
+    rows = f"""SELECT p.value AS project, {bucket_of(counting, "v.day")} AS bucket{keys},
             v.visitor AS visitor, v.events AS events
        FROM json_each({projects}) AS p CROSS JOIN visitor_days AS v
       WHERE v.project = p.value AND v.day BETWEEN {first} AND {end.last_day("p.value")}"""
     edges = _edge_events(binder, counting, end)
     if edges is not None:
         keys = "".join(f", e.{column}" for column in columns)
-        rows += f"\n  UNION ALL SELECT e.project, {_bucket(counting, 'e.day')}{keys}, e.visitor, 1 {edges}"
+        rows += f"\n  UNION ALL SELECT e.project, {bucket_of(counting, 'e.day')}{keys}, e.visitor, 1 {edges}"
     plain = "".join(f", {column}" for column in columns)
     visitors = "count(DISTINCT visitor)" if counting.visitors else "0"
     return f"""SELECT project, bucket{plain}, sum(events) AS events, {visitors} AS uniques
@@ -330,9 +335,9 @@ def _from_visitor_days(binder: Binder, counting: Counting) -> str:
 
 
 def _from_events(counting: Counting, source: str) -> str:
-    bucket = _HOUR if counting.interval == "hour" else _bucket(counting, "e.day")
-    keys = "".join(f", e.{column} AS {column}" for column in _columns(counting.columns))
-    plain = "".join(f", e.{column}" for column in _columns(counting.columns))
+    bucket = _HOUR if counting.interval == "hour" else bucket_of(counting, "e.day")
+    keys = "".join(f", e.{column} AS {column}" for column in columns_of(counting.columns))
+    plain = "".join(f", e.{column}" for column in columns_of(counting.columns))
     visitors = "count(DISTINCT e.visitor)" if counting.visitors else "0"
     return f"""SELECT p.value AS project, {bucket} AS bucket{keys}, count(*) AS events, {visitors} AS uniques
        {source} GROUP BY p.value, bucket{plain}"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from analytics.event import Event
 from analytics.filters import Dimension
@@ -22,6 +23,7 @@ from storage.database import Database, Result, Statement
 from storage.dictionary import select_values
 from storage.event_funnel import select_funnel
 from storage.event_rows import beyond, label, place_of, select_events, select_recent
+from storage.event_sample import estimated, select_sample
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
 from storage.forget import look_for, sweep
@@ -32,6 +34,8 @@ from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.unfold import unfold
 
 MAX_EVENT_NAMES = 1_000
+#: Above so many events of the asked names on the asked days, a caller who allows it gets a sample.
+ROW_BUDGET = 1_000_000
 #: A request this large is folded right after its answer; of smaller ones every so many'th is, whichever isolate it hits.
 FOLD_AT_ONCE = 200
 FOLD_ONE_IN = 64
@@ -44,9 +48,15 @@ class SqlEventStore:
     sees everything that was acknowledged before it. `defer` runs something after the response (Workers: waitUntil).
     """
 
-    def __init__(self, database: Database, defer: Callable[[Awaitable[None]], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        defer: Callable[[Awaitable[None]], None],
+        row_budget: int = ROW_BUDGET,
+    ) -> None:
         self._database = database
         self._defer = defer
+        self._row_budget = row_budget
 
     async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
         (project,) = scope.projects
@@ -123,7 +133,12 @@ class SqlEventStore:
     async def stats(self, scope: Scope, question: StatsQuestion) -> Answer:
         by_project = scope.spans_projects or question.by_project
         planned = plan_stats(scope.numbers, question, by_project)
+        if question.sample and planned.tier == "events":
+            planned = Planned(select_sample(scope.numbers, question, by_project, self._row_budget), "events")
         answer = await self._planned(scope, planned, question.limit, by_project=by_project)
+        if "sampled" in (answer.rows[0] if answer.rows else {}):
+            sampled = bool(answer.rows[0]["sampled"])
+            answer = replace(answer, rows=[estimated(row) for row in answer.rows], sampled=sampled)
         for row in answer.rows:
             if "bucket" in row:
                 row["bucket"] = format_instant(row["bucket"])

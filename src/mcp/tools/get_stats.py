@@ -22,16 +22,19 @@ class StatsRow(ProjectRow):
     os: str = ""
     path: str | None = None
     value: int
+    low: int = Field(0, description="Only of a sample; so is high.")
+    high: int = 0
 
 
 class StatsOutput(RowsOutput):
     metric: Metric
+    sampled: bool = Field(description="Whether values are estimates from one visitor in sixteen.")
     rows: list[StatsRow]
 
 
 async def _run(question: StatsQuestion, context: Context) -> Reading:
     answer = await context.events.stats(context.scope, question)
-    return reading(answer, question.window, metric=question.metric)
+    return reading(answer, question.window, metric=question.metric, sampled=answer.sampled)
 
 
 GET_STATS = Tool(
