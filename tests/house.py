@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,8 @@ os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
 
 from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
-from analytics.paging import EventPages, cursor_secret
-from analytics.window import parse_instant  # noqa: E402
+from analytics.paging import EventPages, cursor_secret  # noqa: E402
+from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
 from storage.key_store import KvKeyStore  # noqa: E402
@@ -59,6 +60,13 @@ class Service:
     """What a conversation with the service needs, whichever ring it runs in. `url` has no trailing slash."""
 
     url = "http://localhost:8787"
+
+    def ago(self, minutes: int) -> str:
+        """The instant that lies so far back by the clock of this ring, for what asks about the last days."""
+        return format_instant(self._now_ms() - minutes * 60_000)
+
+    def _now_ms(self) -> int:
+        return int(time.time() * 1000)
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""

@@ -34,9 +34,9 @@ def messages(answer: Answer) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("version", [OLD, NEW])
 @pytest.mark.parametrize("token", ["p-1", 7])
 def test_a_slow_tool_reports_progress_and_ends_with_its_answer(
-    service: Service, account: dict[str, Any], version: str, token: str | int
+    service: Service, shared: dict[str, Any], version: str, token: str | int
 ) -> None:
-    key = account["projects"][0]["rk"]
+    key = shared["projects"][0]["rk"]
     params = {"name": "funnel", "arguments": ASKED}
     answer = ask(service, key, "tools/call", {**params, "_meta": {"progressToken": token}}, version, BOTH)
     progress, last = messages(answer)
@@ -61,31 +61,31 @@ def test_a_slow_tool_reports_progress_and_ends_with_its_answer(
     ],
 )
 def test_everything_else_stays_one_json_object(
-    service: Service, account: dict[str, Any], accept: str, meta: dict[str, Any], tool: str
+    service: Service, shared: dict[str, Any], accept: str, meta: dict[str, Any], tool: str
 ) -> None:
     arguments = ASKED if tool == "funnel" else {"event": "signup"}
     params = {"name": tool, "arguments": arguments, "_meta": meta}
-    answer = ask(service, account["projects"][0]["sk"], "tools/call", params, OLD, accept)
+    answer = ask(service, shared["projects"][0]["sk"], "tools/call", params, OLD, accept)
     assert answer.headers["content-type"] == "application/json"
     assert answer.json["result"]["isError"] is False
 
 
-def test_what_is_wrong_from_the_start_is_no_stream(service: Service, account: dict[str, Any]) -> None:
+def test_what_is_wrong_from_the_start_is_no_stream(service: Service, shared: dict[str, Any]) -> None:
     params = {"name": "funnel", "arguments": {}, "_meta": {"progressToken": "p"}}
-    answer = ask(service, account["projects"][0]["rk"], "tools/call", params, NEW, BOTH)
+    answer = ask(service, shared["projects"][0]["rk"], "tools/call", params, NEW, BOTH)
     assert answer.headers["content-type"] == "application/json"
     assert answer.json["result"]["isError"] is True
 
 
-def test_a_batch_is_never_streamed(service: Service, account: dict[str, Any]) -> None:
+def test_a_batch_is_never_streamed(service: Service, shared: dict[str, Any]) -> None:
     params = {"name": "funnel", "arguments": ASKED, "_meta": {"progressToken": "p"}}
     batch = [{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}]
-    answer = service.post("/mcp", batch, account["projects"][0]["rk"], accept=BOTH)
+    answer = service.post("/mcp", batch, shared["projects"][0]["rk"], accept=BOTH)
     assert [message["id"] for message in answer.json] == [1]
 
 
-def test_a_subscription_is_acknowledged_empty_and_over(service: Service, account: dict[str, Any]) -> None:
-    key = account["projects"][0]["rk"]
+def test_a_subscription_is_acknowledged_empty_and_over(service: Service, shared: dict[str, Any]) -> None:
+    key = shared["projects"][0]["rk"]
     wanted = {"notifications": {"toolsListChanged": True}}
     first, last = messages(ask(service, key, "subscriptions/listen", wanted, NEW, BOTH))
     subscription = "io.modelcontextprotocol/subscriptionId"

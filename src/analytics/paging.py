@@ -75,5 +75,8 @@ def _bound(scope: Scope, question: EventsQuestion) -> bytes:
 
 
 def _invalid() -> InvalidArgumentsError:
-    reason = "is not a next_cursor of these arguments; repeat them as they were, or start without a cursor"
+    reason = (
+        "is not a next_cursor of these arguments; repeat them as they were, with `from` and `to` as `window` told them, "
+        "or start without a cursor"
+    )
     return InvalidArgumentsError([{"field": "cursor", "reason": reason}])

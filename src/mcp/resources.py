@@ -9,9 +9,12 @@ from typing import Any, Final
 from analytics.window import MS_PER_DAY, Window
 from mcp.messages import to_json
 from mcp.projects import EVERY_PROJECT, chosen, within
+from mcp.size import fitting
 from mcp.tool import UNTRUSTED, Context
 from mcp.tools.list_projects import described
 
+#: In `_meta` of a content whose rows were cut.
+TRUNCATED: Final = "millimetric/truncated"
 RECENT_EVENTS: Final = 100
 SCHEMA_DAYS: Final = 30
 
@@ -36,8 +39,12 @@ class Resource:
         }
 
     async def content(self, context: Context) -> dict[str, Any]:
-        """The resource as `resources/read` shows it."""
-        return {"uri": self.uri, "mimeType": "application/json", "text": to_json(await self.read(context))}
+        """The resource as `resources/read` shows it; rows beyond what a model can take in are cut, and it says so."""
+        value = await self.read(context)
+        content: dict[str, Any] = {"uri": self.uri, "mimeType": "application/json"}
+        if isinstance(value, list) and (kept := fitting(value)) < len(value):
+            return content | {"text": to_json(value[:kept]), "_meta": {TRUNCATED: True}}
+        return content | {"text": to_json(value)}
 
 
 async def _recent(context: Context) -> Any:

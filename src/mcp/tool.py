@@ -16,6 +16,7 @@ from analytics.store import Answer, EventStore, Tier
 from analytics.window import Window
 from mcp.inbound import Accepted
 from mcp.messages import Notify, to_json
+from mcp.size import fitting
 
 Question = TypeVar("Question", bound=BaseModel)
 
@@ -73,9 +74,14 @@ class Reading:
     structured: dict[str, Any]
 
     def result(self) -> dict[str, Any]:
+        """The result of `tools/call`; rows beyond what a model can take in are cut, and `truncated` says so."""
+        text, structured = self.text, self.structured
+        if isinstance(text, list) and (kept := fitting(text)) < len(text):
+            text = text[:kept]
+            structured = {**structured, "rows": text, "truncated": True}
         return {
-            "content": [{"type": "text", "text": to_json(self.text)}],
-            "structuredContent": self.structured,
+            "content": [{"type": "text", "text": to_json(text)}],
+            "structuredContent": structured,
             "isError": False,
         }
 
@@ -158,7 +164,7 @@ class RowsOutput(Output):
     """What every answer with rows carries beside them."""
 
     window: WindowEcho
-    truncated: bool = Field(description="Whether `limit` cut rows off.")
+    truncated: bool = Field(description="Whether rows were cut off, by `limit` or as too many.")
     meta: Meta
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from analytics.questions import EventsQuestion
+from mcp.size import fitting
 from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
 
 
@@ -34,6 +35,10 @@ class EventsOutput(RowsOutput):
 
 async def _run(question: EventsQuestion, context: Context) -> Reading:
     answer, cursor = await context.pages.read(context.scope, question)
+    kept = fitting(answer.rows)
+    if kept < len(answer.rows):  # once more, so that the cursor leads on from the last row that fits
+        shorter = question.model_copy(update={"limit": kept})
+        answer, cursor = await context.pages.read(context.scope, shorter)
     return reading(answer, question.window, **({} if cursor is None else {"next_cursor": cursor}))
 
 
@@ -42,8 +47,8 @@ QUERY_EVENTS = Tool(
     title="List events",
     description=(
         "Single events of a window, newest first, with who, where from, which page and the properties. Filters match "
-        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows; more follow by "
-        "repeating the call with cursor = next_cursor of structuredContent. Example: "
+        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows. More follow by "
+        "repeating the call with cursor = next_cursor and the from and to of window. Example: "
         '{"from":"2026-05-01","to":"2026-06-01","event":"purchase","limit":20}.' + UNTRUSTED
     ),
     input=EventsQuestion,
