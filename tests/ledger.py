@@ -69,7 +69,7 @@ class Ledger:
 
     def check_query(self, from_ms: int, to_ms: int, limit: int = 100, **filters: Any) -> None:
         found = reference.query(self.rows, from_ms=from_ms, to_ms=to_ms, limit=limit, filters=filters)
-        rows = self._ask("query_events", from_ms, to_ms, filters | {"limit": limit})
+        rows = self._listed(from_ms, to_ms, limit, filters)
         assert [row | {"properties": json.loads(row["properties"])} for row in rows] == [
             {
                 "timestamp": format_instant(row.ts_ms),
@@ -101,6 +101,24 @@ class Ledger:
         assert [(row["timestamp"], row["anonymous_id"], row["event_name"]) for row in rows] == [
             (format_instant(row.ts_ms), row.anonymous_id, row.event_name) for row in newest
         ]
+
+    def _listed(
+        self, from_ms: int, to_ms: int, limit: int, filters: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Up to `limit` events: a long answer is cut, and its cursor leads on."""
+        asked = {"from": format_instant(from_ms), "to": format_instant(to_ms), **filters}
+        rows: list[dict[str, Any]] = []
+        page: dict[str, Any] = {}
+        while not rows or ("next_cursor" in page and len(rows) < limit):
+            more = {"cursor": page["next_cursor"]} if page else {}
+            result = self.service.call(
+                self.project["rk"], "query_events", limit=limit - len(rows), **asked, **more
+            )
+            page = result["structuredContent"]
+            rows += page["rows"]
+            if not page["rows"]:
+                break
+        return rows
 
     def _ask(self, tool: str, from_ms: int, to_ms: int, options: Mapping[str, Any]) -> list[dict[str, Any]]:
         window = {"from": format_instant(from_ms), "to": format_instant(to_ms)}
