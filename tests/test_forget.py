@@ -80,7 +80,7 @@ def add(folded: Folded, *requests: Sequence[Event]) -> None:
 
     async def feed() -> None:
         for events in requests:
-            await folded.store.append(folded.scope, events)
+            await folded.store.append(folded.scope, events, quota=10**9)
         while folded.deferred:
             await folded.deferred.pop()
         await folded.store.fold_waiting()

@@ -119,7 +119,7 @@ class Folded:
     async def _feed(self, chance: random.Random, sent: list[Event]) -> None:
         while sent:
             size = chance.choice([1, 1, 2, 7, 30])
-            await self.store.append(self.scope, sent[:size])
+            await self.store.append(self.scope, sent[:size], quota=10**9)
             sent = sent[size:]
             if chance.random() < 0.3:
                 await self.store.fold_waiting()
@@ -220,10 +220,10 @@ def waiting_store(database: Sqlite, seed: int) -> tuple[SqlEventStore, Scope, li
     events = stream(random.Random(seed), 60, 40)
 
     async def feed() -> None:
-        await store.append(scope, events[:25])
+        await store.append(scope, events[:25], quota=10**9)
         await store.fold_waiting()
         for start in range(25, 60, 7):
-            await store.append(scope, events[start : start + 7])
+            await store.append(scope, events[start : start + 7], quota=10**9)
 
     asyncio.run(feed())
     return store, scope, events

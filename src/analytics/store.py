@@ -43,6 +43,16 @@ class ScopeWithdrawnError(Exception):
         self.project_gone = project_gone
 
 
+class QuotaExceededError(Exception):
+    """The project's plan has no room for these events. Units: `resets_ms` is when a month with room begins."""
+
+    def __init__(self, quota: int, used: int, resets_ms: int) -> None:
+        super().__init__("quota exceeded")
+        self.quota = quota
+        self.used = used
+        self.resets_ms = resets_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What an answer cost the database, as it counts it itself."""
@@ -115,8 +125,11 @@ class EventStore(Protocol):
     Errors: StoreUnavailableError, QueryTooHeavyError, ScopeWithdrawnError.
     """
 
-    async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
-        """Stores events of the scope's one project, all or none; those already stored are left as they are."""
+    async def append(self, scope: Scope, events: Sequence[Event], quota: int) -> Stored:
+        """Stores events of the scope's one project, all or none; those already stored are left as they are.
+
+        Errors: QuotaExceededError, when a month would have more than `quota` events of the project.
+        """
 
     async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
         """Deletes the events of a person in the scope's one project and corrects every roll-up; how many there were.

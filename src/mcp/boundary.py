@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from access.gate import Refusal
 from analytics.problems import InvalidArgumentsError
-from analytics.store import QueryTooHeavyError, ScopeWithdrawnError, StoreUnavailableError
+from analytics.store import (
+    QueryTooHeavyError,
+    QuotaExceededError,
+    ScopeWithdrawnError,
+    StoreUnavailableError,
+)
 from mcp.inbound import Accepted
 from mcp.messages import Log
 from mcp.protocol import INVALID_PARAMS, TOOL_FAILED, RpcError
@@ -19,7 +25,7 @@ MAX_ECHO: Final = 256
 
 
 async def guarded(run: Callable[[], Awaitable[Result]], context: Context, log: Log) -> Result:
-    """Runs a tool or reads a resource. Errors: RpcError `tool_failed`; the caller's own pass."""
+    """Runs a tool or reads a resource. Errors: RpcError `tool_failed`; the caller's own pass, and what HTTP has to say."""
     try:
         return await run()
     except QueryTooHeavyError as error:
@@ -29,7 +35,7 @@ async def guarded(run: Callable[[], Awaitable[Result]], context: Context, log: L
         log("store_unavailable", error)
         data = {"reason": "store_unavailable", "retryable": True, "request_id": context.request_id}
         raise RpcError(TOOL_FAILED, "tool_failed", data) from error
-    except (RpcError, ScopeWithdrawnError, InvalidArgumentsError):
+    except (RpcError, ScopeWithdrawnError, QuotaExceededError, Refusal, InvalidArgumentsError):
         raise
     except Exception as error:
         log("tool_failed", error)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from analytics.store import ScopeWithdrawnError
+from access.gate import Refusal
+from analytics.store import QuotaExceededError, ScopeWithdrawnError
 from mcp.boundary import Method, text_param
 from mcp.inbound import Accepted, Acknowledged, Batch, Rejected, classify
 from mcp.messages import Log, Message, Notify, Reply, error_message, to_json
@@ -69,7 +70,8 @@ class McpServer:
     async def answer(self, headers: Mapping[str, str], body: bytes, context: Context, log: Log) -> Reply:
         """The reply to one POST. `headers` have lower-case names.
 
-        Errors: ScopeWithdrawnError, when the key was revoked meanwhile; everything else becomes a reply.
+        Errors: ScopeWithdrawnError, when the key was revoked meanwhile; QuotaExceededError and Refusal, which HTTP answers;
+        everything else becomes a reply.
         """
         inbound = classify(headers, body)
         if isinstance(inbound, Acknowledged):
@@ -107,7 +109,7 @@ class McpServer:
         except RpcError as error:
             status = STATUS[request.era].get(error.code, 200)
             return status, error_message(request.id, error.code, error.message, error.data)
-        except ScopeWithdrawnError:
+        except (ScopeWithdrawnError, QuotaExceededError, Refusal):
             raise
         except Exception as error:
             log("mcp_failed", error)

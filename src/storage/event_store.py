@@ -32,6 +32,7 @@ from storage.guard import check, guard
 from storage.inbox import accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.unfold import unfold
+from storage.usage import demand
 
 MAX_EVENT_NAMES = 1_000
 #: Above so many events of the asked names on the asked days, a caller who allows it gets a sample.
@@ -58,16 +59,27 @@ class SqlEventStore:
         self._defer = defer
         self._row_budget = row_budget
 
-    async def append(self, scope: Scope, events: Sequence[Event]) -> Stored:
-        (project,) = scope.projects
-        claim = secrets.token_hex(8)
-        verdict, accepted = await self._database.batch(
-            [guard(scope), accept(scope.key_id, project.number, events, claim)]
-        )
+    async def append(self, scope: Scope, events: Sequence[Event], quota: int) -> Stored:
+        (number,) = scope.numbers
+        claim, wanted = secrets.token_hex(8), demand(events, quota)
+        statements = [
+            guard(scope),
+            wanted.usage(number),
+            accept(scope.key_id, number, events, claim, wanted),
+        ]
+        verdict, usage, accepted = await self._database.batch(statements)
         check(scope, verdict)
+        if accepted.changes == 0 and wanted.exceeds(usage):
+            # What waits may be duplicates, or of other months: the word that counts is said after a fold.
+            verdict, *_, usage, accepted = await self._database.batch(
+                [guard(scope), *fold([number]), *statements[1:]]
+            )
+            check(scope, verdict)
+            if accepted.changes == 0:
+                wanted.check(usage)
         if len(events) >= FOLD_AT_ONCE or int(claim, 16) % FOLD_ONE_IN == 0:
-            self._defer(self._fold(project.number))
-        return Stored(duplicate=accepted.changes == 0, cost=_cost([verdict, accepted]))
+            self._defer(self._fold(number))
+        return Stored(duplicate=accepted.changes == 0, cost=_cost([verdict, usage, accepted]))
 
     async def fold_waiting(self) -> int:
         """Folds every project for which something waits, one at a time; how many there were. For the cron."""

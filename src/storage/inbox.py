@@ -12,6 +12,7 @@ from analytics.window import day_of
 from storage.database import Statement
 from storage.dictionary import KINDS, hash63
 from storage.guard import MAY_WRITE
+from storage.usage import HAS_ROOM, Demand
 
 #: How long an `event_id` that came without a timestamp marks a resend (contract.md §2).
 RESEND_WINDOW_MS: Final = 7 * 86_400_000
@@ -22,18 +23,20 @@ DAY, VISITOR, TS, EVENT, UNTIMED, PAYLOAD, PERSON, FIRST_TEXT = range(8)
 #: The place of each kind's text.
 TEXT_PLACES: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS, start=FIRST_TEXT)}
 
+# ?1 is the id of the key, ?2 the project, ?3 the identity, ?4 the body, ?5 the months of its events, ?6 the quota,
+# ?7 the number of events.
 _ACCEPT: Final = f"""
-INSERT INTO inbox (project, grouped, identity, body)
-SELECT ?2, 1, ?3, ?4 WHERE {MAY_WRITE}
+INSERT INTO inbox (project, grouped, identity, events, body)
+SELECT ?2, 1, ?3, ?7, ?4 WHERE {MAY_WRITE} AND {HAS_ROOM}
 ON CONFLICT DO NOTHING"""
 
-#: A single event that its client named: refused when it is stored, or waits in the inbox, already.
+#: A single event that its client named, ?7: refused when it is stored, or waits in the inbox, already.
 _ACCEPT_NAMED: Final = f"""
-INSERT INTO inbox (project, grouped, identity, body)
-SELECT ?2, 0, ?3, ?4
-  FROM (SELECT ?5 ->> {DAY} AS day, ?5 ->> {VISITOR} AS visitor, ?5 ->> {TS} AS ts, ?5 ->> {EVENT} AS event,
-               ?5 ->> {TEXT_PLACES["event_name"]} AS name) AS mine
- WHERE {MAY_WRITE}
+INSERT INTO inbox (project, grouped, identity, events, body)
+SELECT ?2, 0, ?3, 1, ?4
+  FROM (SELECT ?7 ->> {DAY} AS day, ?7 ->> {VISITOR} AS visitor, ?7 ->> {TS} AS ts, ?7 ->> {EVENT} AS event,
+               ?7 ->> {TEXT_PLACES["event_name"]} AS name) AS mine
+ WHERE {MAY_WRITE} AND {HAS_ROOM}
    AND NOT EXISTS (
      SELECT 1 FROM inbox AS i CROSS JOIN json_each(i.body) AS one
       WHERE i.project = ?2 AND i.grouped = 1 AND one.value ->> {EVENT} = mine.event
@@ -58,18 +61,20 @@ _ACCEPT_UNTIMED: Final = _ACCEPT_NAMED.format(
 )
 
 
-def accept(key_id: str, project: int, events: Sequence[Event], claim: str) -> Statement:
-    """The statement that acknowledges a request: it changes one row, or none when its one event is a duplicate.
+def accept(key_id: str, project: int, events: Sequence[Event], claim: str, wanted: Demand) -> Statement:
+    """The statement that acknowledges a request: it changes one row, or none when its one event is a duplicate or the
+    quota has no room for all.
 
     `claim` is unique to the request, so that running the same statement again stores nothing more.
     """
     rows = [_row(event) for event in _first_of_each(events)]
     body = compact_json(rows)
     if len(events) > 1 or not events[0].named_by_client:
-        return Statement(_ACCEPT, (key_id, project, claim, body))
+        return Statement(_ACCEPT, (key_id, project, claim, body, wanted.as_json, wanted.quota, len(rows)))
     (row,) = rows
     sql = _ACCEPT_UNTIMED if row[UNTIMED] else _ACCEPT_TIMED
-    return Statement(sql, (key_id, project, _identity(row), body, compact_json(row)))
+    parameters = (key_id, project, _identity(row), body, wanted.as_json, wanted.quota, compact_json(row))
+    return Statement(sql, parameters)
 
 
 def _first_of_each(events: Sequence[Event]) -> list[Event]:

@@ -6,7 +6,13 @@ from typing import Final
 
 from access.gate import Refusal
 from access.records import AccessUnavailableError
-from analytics.store import QueryTooHeavyError, ScopeWithdrawnError, StoreUnavailableError
+from analytics.store import (
+    QueryTooHeavyError,
+    QuotaExceededError,
+    ScopeWithdrawnError,
+    StoreUnavailableError,
+)
+from analytics.window import format_instant
 from web.browser_script import serve_script
 from web.house import House, new_request_id
 from web.mcp_endpoint import ENDPOINTS, serve
@@ -45,6 +51,8 @@ class App:
             return _refused(error)
         if isinstance(error, ScopeWithdrawnError):
             return _refused(Refusal(401, "invalid_api_key"))
+        if isinstance(error, QuotaExceededError):
+            return _refused(self._past_quota(error))
         if isinstance(error, (AccessUnavailableError, StoreUnavailableError)):
             self._house.log("upstream_failed", error)
             return error_response(502, "upstream_failed", headers={"retry-after": "5"})
@@ -53,6 +61,12 @@ class App:
             return error_response(400, "invalid_params", details)
         self._house.log("internal_error", error)
         return error_response(500, "internal_error", {"request_id": new_request_id()})
+
+    def _past_quota(self, error: QuotaExceededError) -> Refusal:
+        """Source: contract.md §6. The quota of a month that is over does not come back: `resets_at` is null."""
+        ahead = error.resets_ms > self._house.now_ms()
+        resets_at = format_instant(error.resets_ms) if ahead else None
+        return Refusal(402, "plan_limit", {"quota": error.quota, "used": error.used, "resets_at": resets_at})
 
     async def _route(self, request: Request) -> Response:
         if request.path == "/healthz":

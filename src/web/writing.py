@@ -46,7 +46,7 @@ async def track(request: Request, house: House, principal: Principal) -> Respons
     """POST /v1/track. 202 `{"ok":true,"event_id":…}`, with `"duplicate":true` when it was already stored."""
     tracked = payload(TrackedEvent, await read_json_object(request), house.now_ms())
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
-    stored = await house.events.append(principal.scope(), [event])
+    stored = await house.events.append(principal.scope(), [event], principal.plan.events_per_month)
     outcome: dict[str, Any] = {"ok": True, "event_id": event.event_id}
     return json_response(202, outcome | {"duplicate": True} if stored.duplicate else outcome)
 
@@ -55,7 +55,8 @@ async def batch(request: Request, house: House, principal: Principal) -> Respons
     """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
     bodies = payload(TrackBatch, await read_json_object(request), house.now_ms())
     arrival = house.arrival(request, principal, _origin_of(principal))
-    await house.events.append(principal.scope(), [enrich(tracked, arrival) for tracked in bodies.events])
+    events = [enrich(tracked, arrival) for tracked in bodies.events]
+    await house.events.append(principal.scope(), events, principal.plan.events_per_month)
     return json_response(202, {"ok": True, "count": len(bodies.events)})
 
 
@@ -66,7 +67,7 @@ async def identify(request: Request, house: House, principal: Principal) -> Resp
         event=IDENTIFY_EVENT, anonymous_id=known.anonymous_id, user_id=known.user_id, properties=known.traits
     )
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
-    await house.events.append(principal.scope(), [event])
+    await house.events.append(principal.scope(), [event], principal.plan.events_per_month)
     return json_response(200, {"ok": True})
 
 

@@ -16,7 +16,8 @@ class TrackOutput(Output):
 
 async def _run(tracked: TrackedEvent, context: Context) -> Reading:
     event = enrich(tracked, context.arrival())
-    stored = await context.events.append(context.scope, [event])
+    quota = context.principal.plan.events_per_month
+    stored = await context.events.append(context.scope, [event], quota)
     outcome: dict[str, object] = {"ok": True, "event_id": event.event_id}
     if stored.duplicate:
         outcome["duplicate"] = True
