@@ -98,12 +98,27 @@ def request_of(request: Any) -> Request:
     """The request as a value; its body is read when somebody asks for it."""
 
     async def read_body(limit: int) -> bytes | None:
+        if "content-length" not in headers:
+            return await _read_stream(request.body, limit)
         body = bytes(await request.bytes())
         return None if len(body) > limit else body
 
     headers = {name.lower(): value for name, value in request.headers.items()}
     country = getattr(request.cf, "country", None) if request.cf else None
     return Request(request.method.value, request.url, headers, read_body, country or "")
+
+
+async def _read_stream(stream: Any, limit: int) -> bytes | None:
+    """A body of unknown length; reading ends as soon as it is longer than the limit."""
+    if not stream:  # null in JavaScript
+        return b""
+    reader, body = stream.getReader(), bytearray()
+    while not (piece := await reader.read()).done:
+        body += piece.value.to_bytes()
+        if len(body) > limit:
+            await reader.cancel()
+            return None
+    return bytes(body)
 
 
 def worker_response(response: Response) -> Any:
