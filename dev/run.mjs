@@ -20,6 +20,10 @@ const tasks = {
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
+  bench: {
+    needs: ["node", "venv", "vendor", "benchVenv", "benchNode"],
+    commands: (args) => [python("-m", "bench", "--node", node22(), ...args)],
+  },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
   deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },

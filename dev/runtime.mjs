@@ -63,12 +63,16 @@ export async function startWorker({ port, persist, source, bindings, quiet }) {
   };
 }
 
-/** Only the database and the key store, for programs that need no Worker. Works beside a running server. */
-export async function openStorage(persist) {
+/**
+ * Only the database and the key store, for programs that need no Worker. Works beside a running server.
+ * `other` are the options of a Worker in JavaScript that uses them, served on 127.0.0.1.
+ */
+export async function openStorage(persist, other = { script: "export default {}" }) {
   guardWorkerd();
   const { d1Databases, kvNamespaces } = bindingsOf(config);
-  const worker = { name: config.name, modules: true, script: "export default {}", d1Databases, kvNamespaces };
-  const mf = new Miniflare(convertV4MiniflareOptions({ ...common(persist), log: new Log(LogLevel.ERROR), workers: [worker] }));
+  const worker = { name: config.name, modules: true, d1Databases, kvNamespaces, ...other };
+  const options = { ...common(persist), host: "127.0.0.1", port: 0, log: new Log(LogLevel.ERROR), workers: [worker] };
+  const mf = new Miniflare(convertV4MiniflareOptions(options));
   await mf.ready;
   return mf;
 }

@@ -37,6 +37,15 @@ const steps = {
   },
   venv: venvStep(".venv", "dev.lock", "Python tools (.venv)"),
   mcp: venvStep(".venv-mcp", "mcp-client.lock", "the MCP client used by tests (.venv-mcp)"),
+  benchVenv: venvStep("bench/.venv", "bench.lock", "what the benchmark compares with: DuckDB, FastMCP (bench/.venv)"),
+  benchNode: {
+    what: "what the benchmark compares with: ClickHouse, 560 MB, and the TypeScript SDK (bench/node_modules)",
+    stamp: "bench/node_modules/.setup-stamp",
+    inputs: ["bench/package-lock.json"],
+    run() {
+      command("npm", ["ci", "--prefix", "bench", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+    },
+  },
   vendor: {
     what: "the Worker's Python packages (python_modules)",
     stamp: "python_modules/.setup-stamp",

@@ -1,0 +1,117 @@
+"""The benchmark, small and without its rivals: its events arrive as it says they do, and its questions agree with them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from analytics.window import MS_PER_DAY, parse_instant
+from bench.data import PROJECTS, Event, Generator, agent_of, slug
+from bench.ours import over_http, without_http
+from bench.questions import Question, canonical, differences, limited, questions, worst_error
+from storage.database import Statement
+from tests.house import NOW, InProcess
+
+EVENTS = 2_000
+END_DAY = parse_instant(NOW) // MS_PER_DAY
+GENERATOR = Generator(EVENTS, END_DAY)
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[tuple[InProcess, dict[str, Any]]]:
+    """The benchmark's events, sent as the benchmark sends them: by project and country."""
+    house = InProcess()
+    keys = house.account("business", *map(slug, range(PROJECTS)))
+    sent: dict[tuple[int, str], list[Event]] = defaultdict(list)
+    for event in GENERATOR.events():
+        sent[event.place, event.country].append(event)
+    for (place, country), events in sent.items():
+        bodies = [event.sent() for event in events]
+        headers = {"x_test_country": country, "user_agent": agent_of(country)}
+        house.track(keys["projects"][place]["sk"], *bodies, **headers)
+    yield house, keys
+
+
+def asked(house: InProcess) -> list[Question]:
+    numbers = [row["number"] for row in house.db.connection.execute("SELECT number FROM projects ORDER BY slug")]
+    return questions(END_DAY, numbers[0], numbers)
+
+
+def run(house: InProcess, statement: Statement) -> list[dict[str, Any]]:
+    return asyncio.run(house.db.batch([statement]))[0].rows
+
+
+def slugs(house: InProcess) -> dict[int, str]:
+    return {row["number"]: row["slug"] for row in house.db.connection.execute("SELECT number, slug FROM projects")}
+
+
+def test_the_same_seed_gives_the_same_events() -> None:
+    first, second = ([event.row() for event in Generator(500, END_DAY).events()] for _ in range(2))
+    assert first == second
+    assert first != [event.row() for event in Generator(500, END_DAY, seed=1).events()]
+
+
+def test_every_event_exists_once_and_half_of_them_belong_to_the_first_project() -> None:
+    events = list(GENERATOR.events())
+    assert len({event.event_id for event in events}) == EVENTS
+    assert Counter(event.place for event in events)[0] == EVENTS // 2
+    assert {event.ts // MS_PER_DAY for event in events} == set(range(END_DAY - 90, END_DAY))
+
+
+def test_what_goes_over_http_and_the_rest_are_all_events() -> None:
+    posted = [event.event_id for batch in over_http(GENERATOR, 200) for event in batch.events]
+    others = [event.event_id for event in without_http(GENERATOR, 200)]
+    assert len(posted) > 50
+    assert sorted(posted + others) == sorted(event.event_id for event in GENERATOR.events())
+
+
+def test_tools_sql_and_raw_scan_agree_on_every_question(filled: tuple[InProcess, dict[str, Any]]) -> None:
+    house, keys = filled
+    house.fold()
+    for question in asked(house):
+        key = keys["account"]["ak"] if question.path == "/mcp/account" else keys["projects"][0]["rk"]
+        arguments = {f"{name}_" if name == "from" else name: value for name, value in question.arguments.items()}
+        tool = canonical(question, house.rows(key, question.tool, question.path, **arguments), {})
+        assert tool, question.name
+        for statement in (question.ours, question.raw or question.ours):
+            rows = limited(question, run(house, statement))
+            assert canonical(question, rows, slugs(house)) == tool, question.name
+
+
+def test_sources_are_what_the_generator_says(filled: tuple[InProcess, dict[str, Any]]) -> None:
+    """So the other engines, which are loaded with the generator's columns, hold what the service made of the events."""
+    house, keys = filled
+    question = asked(house)[0]
+    start = (END_DAY - 30) * MS_PER_DAY
+    mine = [event for event in GENERATOR.events() if event.place == 0 and event.ts >= start]
+    expected = [
+        {
+            "source": origin.source,
+            "medium": origin.medium,
+            "events": sum(event.origin is origin for event in mine),
+            "uniques": len({event.anonymous_id for event in mine if event.origin is origin}),
+        }
+        for origin in {id(event.origin): event.origin for event in mine}.values()
+    ]
+    arguments = {f"{name}_" if name == "from" else name: value for name, value in question.arguments.items()}
+    given = house.rows(keys["projects"][0]["rk"], "top_sources", "/mcp", **arguments)
+    assert canonical(question, given, {}) == canonical(question, expected, {})
+
+
+def test_answers_that_differ_are_counted() -> None:
+    assert differences([("a", 1), ("b", 2)], [("a", 1), ("b", 2)]) == 0
+    assert differences([("a", 1), ("b", 2)], [("a", 1), ("b", 3)]) == 2
+    assert differences([("a", 1)], [("a", 1), ("a", 1)]) == 1
+    assert worst_error([("a", 100), ("b", 10)], [("a", 98), ("b", 11)]) == pytest.approx(0.1)
+
+
+def test_rows_for_the_other_engines_have_one_value_for_each_column() -> None:
+    event = next(iter(GENERATOR.events()))
+    values = event.row().split("\t")
+    assert len(values) == 14
+    assert json.loads(values[-1]) == {"value": event.value}
