@@ -21,14 +21,24 @@ MILLION: Final = 1_000_000
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run bench --", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="10 million events after the 1 million: an hour, 20 GB of disk")
+    parser.add_argument(
+        "--full", action="store_true", help="10 million events after the 1 million: an hour, 20 GB of disk"
+    )
     parser.add_argument("--events", type=int, help="so many events instead of a million")
-    parser.add_argument("--http-events", type=int, default=100_000, help="how many of them go through POST /v1/batch")
-    parser.add_argument("--runs", type=int, default=storage_part.RUNS, help="timed turns, 7 or more for a result to keep")
+    parser.add_argument(
+        "--http-events", type=int, default=100_000, help="how many of them go through POST /v1/batch"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=storage_part.RUNS, help="timed turns, 7 or more for a result to keep"
+    )
     parser.add_argument("--reuse", action="store_true", help="measure again what an earlier run loaded")
     parser.add_argument("--part", choices=["storage", "requests"], help="only one of the two parts")
-    parser.add_argument("--turns", type=int, default=whole_request.TURNS, help="timed turns of the second part")
-    parser.add_argument("--seconds", type=float, default=whole_request.SECONDS, help="of load in each of them")
+    parser.add_argument(
+        "--turns", type=int, default=whole_request.TURNS, help="timed turns of the second part"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=whole_request.SECONDS, help="of load in each of them"
+    )
     parser.add_argument("--node", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
 

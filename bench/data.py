@@ -223,7 +223,16 @@ class Generator:
                 value = int(random.random() * 500)
                 found.append(
                     Event(
-                        place, ts, name, _uuid(random), anonymous_id, user_id, origin, country, _path(path), value
+                        place,
+                        ts,
+                        name,
+                        _uuid(random),
+                        anonymous_id,
+                        user_id,
+                        origin,
+                        country,
+                        _path(path),
+                        value,
                     )
                 )
                 ts += 1_000 + int(random.random() * 120_000)

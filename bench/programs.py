@@ -23,7 +23,11 @@ class JsonLines:
 
     def __init__(self, command: Sequence[str | Path]) -> None:
         self.process = subprocess.Popen(
-            [str(part) for part in command], cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [str(part) for part in command],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def ask(self, message: Any) -> Any:

@@ -4,12 +4,19 @@ their answers are brought into one form to be compared.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
-from analytics.questions import ComparisonQuestion, EventsQuestion, FunnelQuestion, SourcesQuestion, StatsQuestion
+from analytics.questions import (
+    ComparisonQuestion,
+    EventsQuestion,
+    FunnelQuestion,
+    SourcesQuestion,
+    StatsQuestion,
+)
 from analytics.window import MS_PER_DAY, format_instant
 from bench.data import FUNNEL
 from storage import event_stats
@@ -56,7 +63,8 @@ def canonical(question: Question, rows: Rows, slugs: dict[int, str]) -> Canonica
 
 def differences(expected: Canonical, given: Canonical) -> int:
     """How many rows are in one answer and not in the other."""
-    return len(set(expected) ^ set(given)) + abs(len(expected) - len(given))
+    ours, theirs = Counter(expected), Counter(given)
+    return ((ours - theirs) + (theirs - ours)).total()
 
 
 def _plain(name: str, row: dict[str, Any], slugs: dict[int, str]) -> Any:
@@ -118,7 +126,11 @@ def _asked(model: type[Any], arguments: dict[str, Any]) -> Any:
 
 def _raw_counted(binder: Binder, counting: Counting, common: str = "") -> tuple[str, str, str]:
     """What the planner falls back to when no roll-up can answer."""
-    return "events", common, event_stats._from_events(counting, in_window(binder, counting.numbers, counting.window))
+    return (
+        "events",
+        common,
+        event_stats._from_events(counting, in_window(binder, counting.numbers, counting.window)),
+    )
 
 
 def _both(plan: Callable[[], Any]) -> tuple[Statement, Statement]:
@@ -183,12 +195,23 @@ def _stats(
     asked = _asked(StatsQuestion, arguments)
     ours, raw = _both(lambda: plan_stats([first], asked, by_project=False))
     value = "count(DISTINCT anonymous_id)" if metric == "uniques" else "count(*)"
-    rivals = {engine: _grouped(columns, interval, value, "CAST(ts AS DATE)", f"events {_where(engine, window)}") for engine in _INSTANT}
+    rivals = {
+        engine: _grouped(columns, interval, value, "CAST(ts AS DATE)", f"events {_where(engine, window)}")
+        for engine in _INSTANT
+    }
     if rolled_up:
         for engine, state in _STATES.items():
-            rivals[engine] = _grouped(columns, interval, state, "day", f"{rolled_up} WHERE project = 'p01' AND {_days(window)}")
+            rivals[engine] = _grouped(
+                columns, interval, state, "day", f"{rolled_up} WHERE project = 'p01' AND {_days(window)}"
+            )
     return Question(
-        name, "get_stats", arguments, (("bucket",) if interval else ()) + (*columns, "value"), ours, raw, rivals
+        name,
+        "get_stats",
+        arguments,
+        (("bucket",) if interval else ()) + (*columns, "value"),
+        ours,
+        raw,
+        rivals,
     )
 
 
@@ -196,7 +219,8 @@ def _grouped(columns: Sequence[str], interval: str | None, value: str, day: str,
     keys = [*(["bucket"] if interval else []), *columns]
     shown = [*([f"{day} AS bucket"] if interval else []), *columns, f"{value} AS value"]
     grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
-    return f"SELECT {', '.join(shown)} FROM {source}{grouped} ORDER BY {', '.join([*(['bucket'] if interval else []), 'value DESC', *columns])} LIMIT {_ALL_ROWS}"
+    order = [*(["bucket"] if interval else []), "value DESC", *columns]
+    return f"SELECT {', '.join(shown)} FROM {source}{grouped} ORDER BY {', '.join(order)} LIMIT {_ALL_ROWS}"
 
 
 def _compare(name: str, window: Window, numbers: Sequence[int]) -> Question:
@@ -209,8 +233,12 @@ def _compare(name: str, window: Window, numbers: Sequence[int]) -> Question:
         for engine in _INSTANT
     }
     for engine, state in _STATES.items():
-        rivals[engine] = f"SELECT project AS slug, {state} AS value FROM daily_totals WHERE {_days(window)} GROUP BY project"
-    return Question(name, "compare_projects", arguments, ("slug", "value"), ours, raw, rivals, path="/mcp/account")
+        rivals[engine] = (
+            f"SELECT project AS slug, {state} AS value FROM daily_totals WHERE {_days(window)} GROUP BY project"
+        )
+    return Question(
+        name, "compare_projects", arguments, ("slug", "value"), ours, raw, rivals, path="/mcp/account"
+    )
 
 
 def _funnel(name: str, window: Window, first: int, steps: Sequence[str]) -> Question:
@@ -224,11 +252,15 @@ def _funnel(name: str, window: Window, first: int, steps: Sequence[str]) -> Ques
     span = _CONVERSION_DAYS * MS_PER_DAY
     conditions = ", ".join(f"event_name = {_quoted(step)}" for step in steps)
     clickhouse = (
-        f"SELECT step, count() AS visitors FROM (SELECT windowFunnel({span})(toUInt64({_MILLISECONDS['clickhouse']}), {conditions}) "
+        "SELECT step, count() AS visitors FROM ("
+        f"SELECT windowFunnel({span})(toUInt64({_MILLISECONDS['clickhouse']}), {conditions}) "
         f"AS level FROM events {_where('clickhouse', window)} AND {named} GROUP BY anonymous_id) "
         f"ARRAY JOIN range(1, toUInt32(level) + 1) AS step GROUP BY step ORDER BY step"
     )
-    rivals = {"duckdb": _windowed_funnel(steps, span, f"events {_where('duckdb', window)} AND {named}"), "clickhouse": clickhouse}
+    rivals = {
+        "duckdb": _windowed_funnel(steps, span, f"events {_where('duckdb', window)} AND {named}"),
+        "clickhouse": clickhouse,
+    }
     return Question(
         name, "funnel", arguments, ("step", "visitors"),
         select_sparse_funnel([first], asked), select_funnel([first], asked), rivals,
@@ -237,7 +269,10 @@ def _funnel(name: str, window: Window, first: int, steps: Sequence[str]) -> Ques
 
 def _windowed_funnel(steps: Sequence[str], span: int, source: str) -> str:
     before = "(PARTITION BY v ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-    parts = [f"c1 AS (SELECT anonymous_id AS v, epoch_ms(ts) AS t, event_name AS n, CASE WHEN event_name = {_quoted(steps[0])} THEN epoch_ms(ts) END AS b1 FROM {source})"]
+    parts = [
+        "c1 AS (SELECT anonymous_id AS v, epoch_ms(ts) AS t, event_name AS n, "
+        f"CASE WHEN event_name = {_quoted(steps[0])} THEN epoch_ms(ts) END AS b1 FROM {source})"
+    ]
     parts += [
         f"c{k} AS (SELECT *, CASE WHEN n = {_quoted(step)} AND t - p{k} <= {span} THEN p{k} END AS b{k} "
         f"FROM (SELECT *, max(b{k - 1}) OVER {before} AS p{k} FROM c{k - 1}))"
@@ -245,7 +280,8 @@ def _windowed_funnel(steps: Sequence[str], span: int, source: str) -> str:
     ]
     places = range(1, len(steps) + 1)
     counts = ", ".join(f"count(DISTINCT v) FILTER (b{k} IS NOT NULL)" for k in places)
-    return f"WITH {', '.join(parts)} SELECT unnest({list(places)}) AS step, unnest([{counts}]) AS visitors FROM c{len(steps)}"
+    reached = f"SELECT unnest({list(places)}) AS step, unnest([{counts}]) AS visitors FROM c{len(steps)}"
+    return f"WITH {', '.join(parts)} {reached}"
 
 
 def _latest(name: str, window: Window, first: int) -> Question:
@@ -272,5 +308,7 @@ def limited(question: Question, rows: Rows) -> Rows:
 def worst_error(exact: Canonical, estimated: Canonical) -> float:
     """The largest relative error of the last column between answers whose other columns agree."""
     known = {row[:-1]: row[-1] for row in exact}
-    errors: Iterable[float] = (abs(row[-1] - known[row[:-1]]) / known[row[:-1]] for row in estimated if known.get(row[:-1]))
+    errors: Iterable[float] = (
+        abs(row[-1] - known[row[:-1]]) / known[row[:-1]] for row in estimated if known.get(row[:-1])
+    )
     return max(errors, default=0.0)

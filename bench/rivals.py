@@ -57,7 +57,11 @@ INSERT INTO events SELECT project, fromUnixTimestamp64Milli(ms), * EXCEPT (proje
   medium String, campaign String, country String, path String, url String, referrer String, properties String')"""
 
 #: ClickHouse's usual roll-up: a state of its exact and one of its estimating distinct count per day and value.
-_ROLL_UPS: Final = {"daily_sources": ("source", "medium"), "daily_countries": ("country",), "daily_totals": ()}
+_ROLL_UPS: Final = {
+    "daily_sources": ("source", "medium"),
+    "daily_countries": ("country",),
+    "daily_totals": (),
+}
 
 
 class ClickHouse:
@@ -69,7 +73,13 @@ class ClickHouse:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        command = [sys.executable, "bench/clickhouse_program.py", str(LIBRARY), str(self._folder), str(self._port)]
+        command = [
+            sys.executable,
+            "bench/clickhouse_program.py",
+            str(LIBRARY),
+            str(self._folder),
+            str(self._port),
+        ]
         with (folder / "clickhouse.log").open("wb") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         self._connection = HTTPConnection("127.0.0.1", self._port, timeout=600)
@@ -120,10 +130,17 @@ class ClickHouse:
         used = cpu_ms(self._process.pid)
         text, summary = self._do(sql, "JSON")
         cpu = cpu_ms(self._process.pid) - used
-        return Reply(json.loads(text)["data"], int(summary["elapsed_ns"]) / 1e6, max(0.0, cpu), int(summary["read_rows"]))
+        return Reply(
+            json.loads(text)["data"],
+            int(summary["elapsed_ns"]) / 1e6,
+            max(0.0, cpu),
+            int(summary["read_rows"]),
+        )
 
     def size_bytes(self) -> int:
-        rows = self.ask("SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'events'").rows
+        rows = self.ask(
+            "SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND table = 'events'"
+        ).rows
         return int(rows[0]["bytes"])
 
     def version(self) -> str:

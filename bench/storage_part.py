@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from bench.data import DAYS, Generator
 from bench.ours import Ours, Reply, Say
 from bench.questions import Question, canonical, differences, limited, questions, worst_error
 from bench.rivals import ClickHouse, DuckDb
+from storage.fold import fold
 
 RUNS: Final = 9
 #: So often our SQL runs in one batch: one run is too short for the clock of a D1 batch.
@@ -21,6 +22,8 @@ REPEAT: Final = 20
 ESTIMATE: Final = "aggregating estimate"
 
 Engines = dict[str, Callable[[Question], Reply]]
+#: By question, then by engine.
+Answers = dict[str, dict[str, "Measured"]]
 
 
 @dataclass
@@ -39,10 +42,12 @@ class Measured:
         self.rows_read = reply.rows_read
 
 
-def measure(asked: list[Question], engines: Engines, slugs: dict[int, str], runs: int, say: Say) -> dict[str, dict[str, Measured]]:
+def measure(
+    asked: list[Question], engines: Engines, slugs: dict[int, str], runs: int, say: Say
+) -> dict[str, dict[str, Measured]]:
     """Every question to every engine, in turns: what disturbs the machine disturbs all alike. The first turn is not
     timed; its answers are compared with those of our own SQL."""
-    found: dict[str, dict[str, Measured]] = {question.name: {} for question in asked}
+    found: Answers = {question.name: {} for question in asked}
     for run in range(runs + 1):
         say(f"  turn {run} of {runs} …")
         for question in asked:
@@ -154,7 +159,9 @@ def run(options: Options, say: Say) -> dict[str, Any]:
         "runs": options.runs,
         "loaded": loaded,
         "rivals": rivals,
-        "answers": {name: {engine: asdict(one) for engine, one in by.items()} for name, by in answers.items()},
+        "answers": {
+            name: {engine: asdict(one) for engine, one in by.items()} for name, by in answers.items()
+        },
     }
 
 
@@ -177,18 +184,7 @@ def fill(ours: Ours, generator: Generator, options: Options, say: Say) -> dict[s
 
 def fold_alone(ours: Ours) -> dict[str, Any]:
     """What an empty fold reads: every question pays it."""
-    from storage.fold import fold
-
-    results = ours.host.ask({"d1": [{"sql": one.sql, "params": list(one.parameters)} for one in fold([1])]})["results"]
+    results = ours.host.ask({"d1": [{"sql": one.sql, "params": list(one.parameters)} for one in fold([1])]})[
+        "results"
+    ]
     return {"rows_read": sum(one["meta"]["rows_read"] for one in results)}
-
-
-def medians(measured: dict[str, Any], key: str = "ms") -> float:
-    values = sorted(measured[key])
-    return float(values[len(values) // 2]) if values else 0.0
-
-
-def spread(measured: dict[str, Any]) -> Iterator[float]:
-    """Least, median, most."""
-    values = sorted(measured["ms"])
-    yield from (values[0], values[len(values) // 2], values[-1])

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analytics.window import MS_PER_DAY, parse_instant
 from bench.data import PROJECTS, Event, Generator, agent_of, slug
-from bench.ours import over_http, without_http
+from bench.ours import Reply, Written, over_http, without_http
 from bench.questions import Question, canonical, differences, limited, questions, worst_error
+from bench.report import BEGIN, PAGE, write
+from bench.storage_part import Answers, measure
 from storage.database import Statement
 from tests.house import NOW, InProcess
 
@@ -23,7 +26,7 @@ GENERATOR = Generator(EVENTS, END_DAY)
 
 
 @pytest.fixture(scope="module")
-def filled() -> Iterator[tuple[InProcess, dict[str, Any]]]:
+def filled() -> tuple[InProcess, dict[str, Any]]:
     """The benchmark's events, sent as the benchmark sends them: by project and country."""
     house = InProcess()
     keys = house.account("business", *map(slug, range(PROJECTS)))
@@ -34,11 +37,13 @@ def filled() -> Iterator[tuple[InProcess, dict[str, Any]]]:
         bodies = [event.sent() for event in events]
         headers = {"x_test_country": country, "user_agent": agent_of(country)}
         house.track(keys["projects"][place]["sk"], *bodies, **headers)
-    yield house, keys
+    return house, keys
 
 
 def asked(house: InProcess) -> list[Question]:
-    numbers = [row["number"] for row in house.db.connection.execute("SELECT number FROM projects ORDER BY slug")]
+    numbers = [
+        row["number"] for row in house.db.connection.execute("SELECT number FROM projects ORDER BY slug")
+    ]
     return questions(END_DAY, numbers[0], numbers)
 
 
@@ -47,7 +52,9 @@ def run(house: InProcess, statement: Statement) -> list[dict[str, Any]]:
 
 
 def slugs(house: InProcess) -> dict[int, str]:
-    return {row["number"]: row["slug"] for row in house.db.connection.execute("SELECT number, slug FROM projects")}
+    return {
+        row["number"]: row["slug"] for row in house.db.connection.execute("SELECT number, slug FROM projects")
+    }
 
 
 def test_the_same_seed_gives_the_same_events() -> None:
@@ -75,7 +82,9 @@ def test_tools_sql_and_raw_scan_agree_on_every_question(filled: tuple[InProcess,
     house.fold()
     for question in asked(house):
         key = keys["account"]["ak"] if question.path == "/mcp/account" else keys["projects"][0]["rk"]
-        arguments = {f"{name}_" if name == "from" else name: value for name, value in question.arguments.items()}
+        arguments = {
+            f"{name}_" if name == "from" else name: value for name, value in question.arguments.items()
+        }
         tool = canonical(question, house.rows(key, question.tool, question.path, **arguments), {})
         assert tool, question.name
         for statement in (question.ours, question.raw or question.ours):
@@ -115,3 +124,51 @@ def test_rows_for_the_other_engines_have_one_value_for_each_column() -> None:
     values = event.row().split("\t")
     assert len(values) == 14
     assert json.loads(values[-1]) == {"value": event.value}
+
+
+def test_a_measurement_ends_in_a_page_that_says_where_answers_differ(
+    filled: tuple[InProcess, dict[str, Any]], tmp_path: Path
+) -> None:
+    house, _keys = filled
+    house.fold()
+    wrong = "visitors by country, 30 days"
+
+    def lying(question: Question) -> Reply:
+        rows = limited(question, run(house, question.raw or question.ours))
+        return Reply(rows[1:] if question.name == wrong else rows, 1.0, 1.0)
+
+    def honest(question: Question) -> Reply:
+        return Reply(run(house, question.ours), 0.5, 0.5, 7)
+
+    engines = {"ours": honest, "sqlite": honest, "tool": honest, "raw": honest, "duckdb": lying}
+    answers = measure(asked(house), engines, slugs(house), 1, lambda _text: None)
+    (tmp_path / "storage-2000.json").write_text(json.dumps(stored(answers)))
+    page = tmp_path / "performance.md"
+    page.write_text(PAGE.read_text())
+
+    lines = write(tmp_path, page).splitlines()
+    assert page.read_text().startswith(PAGE.read_text().split(BEGIN)[0])
+    assert [line for line in lines if "differ**" in line] == [
+        line for line in lines if line.startswith(f"| {wrong} | 0.50")
+    ]
+    assert sum("| all equal |" in line for line in lines) == len(answers) - 1
+    assert "| rows that differ between engines | 0 | 0 | 1 |" in lines
+    assert "| bytes an event | ≤ 220 | ≤ 180 | 200 |" in lines
+
+
+def stored(answers: Answers) -> dict[str, Any]:
+    """A result as the benchmark keeps it, with round costs."""
+    written = asdict(Written(events=1_000, rows_read=50_000, rows_written=1_500))
+    http = {"events": 200, "batches": 2, "refused": 0, "seconds": 1.0, "cpu_s": 0.1}
+    direct = {"p01": written, "others": written}
+    result = {
+        "events": EVENTS,
+        "days": 90,
+        "runs": 1,
+        "rivals": {},
+        "loaded": {"http": http, "direct": direct, "direct_s": 1.0, "bytes": 200 * EVENTS},
+        "answers": {
+            name: {engine: asdict(one) for engine, one in by.items()} for name, by in answers.items()
+        },
+    }
+    return {"at": "2026-05-20 12:00 UTC", "machine": "a machine", "result": result}
