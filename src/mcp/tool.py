@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from access.gate import Principal
 from analytics.event import Arrival
 from analytics.paging import EventPages
+from analytics.reports import ReportingStore
 from analytics.scope import Scope
-from analytics.store import Answer, EventStore, Tier
+from analytics.store import Answer, Tier
 from analytics.window import Window
 from mcp.inbound import Accepted
 from mcp.messages import Notify, to_json
@@ -33,7 +34,7 @@ class Context:
 
     principal: Principal
     scope: Scope
-    events: EventStore
+    events: ReportingStore
     pages: EventPages
     arrival: Callable[[], Arrival]
     now_ms: int

@@ -31,6 +31,7 @@ from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
+from storage.reports import SqlReports
 from storage.unfold import unfold
 from storage.usage import demand
 
@@ -42,7 +43,7 @@ FOLD_AT_ONCE = 200
 FOLD_ONE_IN = 64
 
 
-class SqlEventStore:
+class SqlEventStore(SqlReports):
     """The port of analytics/store.py over the tables of schema.sql.
 
     An append is one row in the inbox; a question first folds what waits for its projects, in the same batch, and so

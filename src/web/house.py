@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from access.gate import Gate, Principal
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
-from analytics.store import EventStore
+from analytics.reports import ReportingStore
 from web.messages import Request
 
 
@@ -17,7 +17,7 @@ from web.messages import Request
 class House:
     """The parts `entry` wires together. `log` takes what happened and the exception behind it."""
 
-    events: EventStore
+    events: ReportingStore
     pages: EventPages
     gate: Gate
     ip_hash_salt: str

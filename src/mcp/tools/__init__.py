@@ -10,15 +10,32 @@ from typing import Any, Final
 from analytics.questions import ProjectStatsQuestion
 from mcp.projects import over_projects
 from mcp.tool import Tool
+from mcp.tools.breakdown import BREAKDOWN
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
 from mcp.tools.list_projects import LIST_PROJECTS
+from mcp.tools.overview import OVERVIEW
 from mcp.tools.query_events import QUERY_EVENTS
+from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
 
-PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (GET_STATS, TOP_SOURCES, FUNNEL, QUERY_EVENTS, TRACK_EVENT)
+#: Answers about an audience; the same on both endpoints.
+REPORTS: Final[tuple[Tool[Any], ...]] = (
+    OVERVIEW,
+    TIMESERIES,
+    BREAKDOWN,
+)
+
+PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
+    GET_STATS,
+    TOP_SOURCES,
+    FUNNEL,
+    QUERY_EVENTS,
+    *REPORTS,
+    TRACK_EVENT,
+)
 
 ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (
     LIST_PROJECTS,
@@ -27,4 +44,5 @@ ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (
     over_projects(TOP_SOURCES),
     over_projects(FUNNEL),
     over_projects(QUERY_EVENTS),
+    *(over_projects(tool) for tool in REPORTS),
 )

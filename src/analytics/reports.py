@@ -1,0 +1,114 @@
+"""Reports: the questions about an audience as arguments, and the port that storage answers them through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Protocol
+
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
+
+from analytics.filters import DIMENSIONS, MAX_FILTERS, PROPERTY_PREFIX, Filter
+from analytics.local_time import Interval, Timezone, covered
+from analytics.measures import SESSION_DIMENSIONS, Counted, Measurement
+from analytics.questions import Instant, WindowQuestion
+from analytics.scope import Scope
+from analytics.store import Cost, EventStore, Tier
+from analytics.window import MS_PER_DAY, MS_PER_HOUR, Window
+
+MAX_BUCKETS: Final = 1_000
+
+#: What events can be told apart by, beside `properties.<key>`.
+SPLITS: Final[tuple[str, ...]] = (*DIMENSIONS, "referrer_host", *SESSION_DIMENSIONS)
+
+
+def _known_split(name: str) -> str:
+    if name in SPLITS or (name.startswith(PROPERTY_PREFIX) and len(name) > len(PROPERTY_PREFIX)):
+        return name
+    raise PydanticCustomError(
+        "split", "must be a dimension or 'properties.<key>'", {"allowed": [*SPLITS, "properties.<key>"]}
+    )
+
+
+Split = Annotated[
+    str,
+    Field(max_length=256),
+    AfterValidator(_known_split),
+    WithJsonSchema({"type": "string", "description": f"{', '.join(SPLITS)} or properties.<key>."}),
+]
+Filters = Annotated[
+    list[Filter],
+    Field(max_length=MAX_FILTERS),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": (
+                "{field,op,value}; field as in breakdown; "
+                "op eq neq in not_in contains starts_with gt gte lt lte exists."
+            ),
+        }
+    ),
+]
+#: Split and where another tool's description lists what they take.
+SplitAsListed = Annotated[Split, WithJsonSchema({"type": "string", "description": "As in breakdown."})]
+BriefFrom = Annotated[Instant, WithJsonSchema({"type": "string", "description": "ISO 8601, inclusive."})]
+BriefTo = Annotated[Instant, WithJsonSchema({"type": "string", "description": "Exclusive."})]
+EventName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class ReportQuestion(WindowQuestion):
+    """A question about one window, on the calendar of a time zone."""
+
+    from_: BriefFrom = Field(alias="from")
+    to: BriefTo
+    timezone: Timezone = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _offsets_known(cls, timezone: str, info: ValidationInfo) -> str:
+        start, end = info.data.get("from_"), info.data.get("to")
+        if start is not None and end is not None and not covered(timezone, Window(start, end)):
+            raise PydanticCustomError("timezone", "is known for the years 2020 to 2037; use UTC beyond them")
+        return timezone
+
+
+class FilteredQuestion(ReportQuestion):
+    """A question about the events that filters let through."""
+
+    filters: Filters = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was counted for each measurement, in their order."""
+
+    counted: list[list[Counted]]
+    cost: Cost = field(default_factory=Cost)
+    tier: Tier = "events"
+
+
+class Reports(Protocol):
+    """Answers reports about the projects of a scope and no others. Errors: as `EventStore`."""
+
+    async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
+        """Counts for each measurement, all in one round trip; what has no events is absent."""
+
+
+class ReportingStore(EventStore, Reports, Protocol):
+    """Everything that can be asked of the stored events."""
+
+
+def few_enough(interval: Interval | None, info: ValidationInfo) -> Interval | None:
+    """An interval that does not cut the window into more than `MAX_BUCKETS`; longer ones than an hour never do."""
+    start, end = info.data.get("from_"), info.data.get("to")
+    if (
+        interval == "hour"
+        and start is not None
+        and end is not None
+        and end - start > MAX_BUCKETS * MS_PER_HOUR
+    ):
+        days = MAX_BUCKETS * MS_PER_HOUR // MS_PER_DAY
+        raise PydanticCustomError("interval", "'hour' needs a window of at most {days} days", {"days": days})
+    return interval

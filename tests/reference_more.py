@@ -1,0 +1,267 @@
+"""The slow, obvious computation of the reports: audience measures, and one section for each family of questions.
+
+Like tests/reference.py it shares no code with src/. A "history" is the events of one visitor in their total order.
+"""
+
+from __future__ import annotations
+
+import json
+import zoneinfo
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+from tests.reference import Row, satisfies, value_of
+
+GAP_MS = 30 * 60_000
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def zone_of(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC
+    if name[0] in "+-":
+        hours, minutes = name[1:].split(":")
+        return timezone((1 if name[0] == "+" else -1) * timedelta(hours=int(hours), minutes=int(minutes)))
+    return zoneinfo.ZoneInfo(name)
+
+
+def local_bucket(ts_ms: int, interval: str, zone: str) -> str:
+    """The start, as the wire has it in UTC, of the local hour, day, week or month an instant lies in."""
+    here = zone_of(zone)
+    moment = datetime.fromtimestamp(ts_ms / 1000, here)
+    if interval == "hour":
+        into = timedelta(minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond)
+        return wire(moment.astimezone(UTC) - into)
+    first = moment.date()
+    if interval == "week":
+        first -= timedelta(days=first.weekday())
+    if interval == "month":
+        first = first.replace(day=1)
+    return wire(datetime(first.year, first.month, first.day, tzinfo=here).astimezone(UTC))
+
+
+def wire(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def all_buckets(from_ms: int, to_ms: int, interval: str, zone: str) -> list[str]:
+    """Every bucket that the window touches, found by walking it in quarters of an hour."""
+    instants = [*range(from_ms, to_ms, 15 * 60_000), to_ms - 1]
+    return sorted({local_bucket(instant, interval, zone) for instant in instants})
+
+
+# --- sessions and measures ------------------------------------------------------------------------
+
+
+def histories(rows: Iterable[Row]) -> list[list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.key):
+        found.setdefault(row.visitor, []).append(row)
+    return list(found.values())
+
+
+def sessions(rows: Iterable[Row]) -> list[list[Row]]:
+    """A gap of more than 30 minutes starts a new one."""
+    found: list[list[Row]] = []
+    for history in histories(rows):
+        for place, row in enumerate(history):
+            if place == 0 or row.ts_ms - history[place - 1].ts_ms > GAP_MS:
+                found.append([])
+            found[-1].append(row)
+    return found
+
+
+def is_view(row: Row) -> bool:
+    return row.event_name == "$pageview"
+
+
+def referrer_host(row: Row) -> str | None:
+    if row.referrer is None or "://" not in row.referrer:
+        return None
+    rest = row.referrer.split("://", 1)[1]
+    for stop in "/?#:":
+        rest = rest.split(stop, 1)[0]
+    return rest.lower().removeprefix("www.")
+
+
+@dataclass
+class Placed:
+    """An event with its session and the value it counts under."""
+
+    row: Row
+    session: int
+    value: Any
+    bucket: str | None
+
+
+def placed(rows: Sequence[Row], by: str | None, interval: str | None, zone: str) -> list[Placed]:
+    found = []
+    for number, session in enumerate(sessions(rows)):
+        views = [row.path for row in session if is_view(row)] or [None]
+        for row in session:
+            if by in ("entry_page", "exit_page"):
+                value = views[0] if by == "entry_page" else views[-1]
+            elif by == "referrer_host":
+                value = referrer_host(row)
+            else:
+                value = value_of(row, by) if by else None
+            bucket = local_bucket(row.ts_ms, interval, zone) if interval else None
+            found.append(Placed(row, number, value, bucket))
+    return found
+
+
+def numbers(
+    everything: list[Placed],
+    passes: Callable[[Row], bool],
+    goal: str | None,
+    chosen: Callable[[Placed], bool],
+) -> dict[str, float | None]:
+    """Every measure over the events that pass the filters and are chosen by value and bucket."""
+    hits = [one for one in everything if passes(one.row) and chosen(one)]
+    visitors = {one.row.visitor for one in hits}
+    mine = []
+    for number in {one.session for one in everything}:
+        members = [one for one in everything if one.session == number]
+        passing = [one for one in members if passes(one.row)]
+        if passing and chosen(passing[0]):
+            mine.append([one.row for one in members])
+    views = [sum(is_view(row) for row in session) for session in mine]
+    lengths = [session[-1].ts_ms - session[0].ts_ms for session in mine]
+    engaged = [
+        length > 10_000 or seen >= 2 or any(row.event_name == goal for row in session)
+        for session, seen, length in zip(mine, views, lengths, strict=True)
+    ]
+    buckets = {one.bucket for one in hits}
+    converted = {
+        one.row.visitor for one in everything if one.row.event_name == goal and one.bucket in buckets
+    } & visitors
+    pageviews = sum(is_view(one.row) for one in hits)
+    return {
+        "visitors": len(visitors),
+        "sessions": len(mine),
+        "pageviews": pageviews,
+        "events": len(hits),
+        "bounce_rate": ratio(views.count(1), sum(seen > 0 for seen in views)),
+        "engaged_rate": ratio(sum(engaged), len(mine)),
+        "average_duration": ratio(sum(lengths) / 1000, len(mine)),
+        "views_per_session": ratio(pageviews, len(mine)),
+        "conversion_rate": ratio(len(converted), len(visitors)),
+    }
+
+
+def ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def within(rows: Iterable[Row], from_ms: int, to_ms: int) -> list[Row]:
+    return [row for row in rows if from_ms <= row.ts_ms < to_ms]
+
+
+def passing(filters: Sequence[dict[str, Any]]) -> Callable[[Row], bool]:
+    return lambda row: all(satisfies(row, one) for one in filters)
+
+
+def overview(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, filters: Sequence[dict[str, Any]] = (),
+    goal: str | None = None, interval: str | None = None, timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    now = placed(within(rows, from_ms, to_ms), None, interval, timezone)
+    before = placed(within(rows, 2 * from_ms - to_ms, from_ms), None, None, "UTC")
+    whole = placed(within(rows, from_ms, to_ms), None, None, "UTC")
+    result = []
+    passes = passing(filters)
+    mine, old = (numbers(one, passes, goal, lambda _: True) for one in (whole, before))
+    buckets = all_buckets(from_ms, to_ms, interval, timezone) if interval else []
+    series = [numbers(now, passes, goal, lambda one, at=at: one.bucket == at) for at in buckets]  # type: ignore[misc]
+    for metric, value in mine.items():
+        if metric == "conversion_rate" and goal is None:
+            continue
+        past = old[metric]
+        change = None if value is None or not past else (value - past) / past
+        row = {"metric": metric, "value": value, "previous": past, "change": change}
+        if interval:
+            row["series"] = [
+                {"bucket": at, "value": counts[metric]} for at, counts in zip(buckets, series, strict=True)
+            ]
+        result.append(row)
+    return result
+
+
+def ranked_values(
+    everything: list[Placed], filters: Sequence[dict[str, Any]], goal: str | None, metric: str
+) -> list[tuple[Any, dict[str, float | None]]]:
+    """Every value with its measures: highest first, no value to measure last, then by value."""
+    passes = passing(filters)
+    values: list[Any] = []
+    for one in everything:
+        if passes(one.row) and identity(one.value) not in [identity(value) for value in values]:
+            values.append(one.value)
+    found = [
+        (value, numbers(everything, passes, goal, lambda one, v=value: identity(one.value) == identity(v)))  # type: ignore[misc]
+        for value in values
+    ]
+
+    def order(item: tuple[Any, dict[str, float | None]]) -> Any:
+        measured = item[1][metric]
+        return (-(-1 if measured is None else measured), identity(item[0]))
+
+    return sorted(found, key=order)
+
+
+def identity(value: Any) -> tuple[int, Any, str]:
+    """What makes two JSON values the same, in the order they are listed: null, numbers, booleans, compounds, texts."""
+    if value is None:
+        return (0, 0, "")
+    if isinstance(value, bool):
+        return (2, 0, str(int(value)))
+    if isinstance(value, int | float):
+        return (1, value, "")
+    if isinstance(value, str):
+        return (4, 0, value)
+    return (3, 0, json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def shown(value: Any) -> Any:
+    """Objects and arrays are listed as JSON text."""
+    return (
+        json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        if isinstance(value, dict | list)
+        else value
+    )
+
+
+def breakdown(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, by: str, metric: str = "visitors",
+    filters: Sequence[dict[str, Any]] = (), goal: str | None = None, limit: int = 20,
+) -> list[dict[str, Any]]:  # fmt: skip
+    everything = placed(within(rows, from_ms, to_ms), by, None, "UTC")
+    return [
+        {by: shown(value), metric: counts[metric], "visitors": counts["visitors"], "events": counts["events"]}
+        for value, counts in ranked_values(everything, filters, goal, metric)[:limit]
+    ]
+
+
+def timeseries(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, metric: str = "visitors", interval: str = "day",
+    filters: Sequence[dict[str, Any]] = (), goal: str | None = None, by: str | None = None, splits: int = 5,
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    everything = placed(within(rows, from_ms, to_ms), by, interval, timezone)
+    buckets = all_buckets(from_ms, to_ms, interval, timezone)
+    passes = passing(filters)
+    values: list[Any] = [None]
+    if by:
+        whole = placed(within(rows, from_ms, to_ms), by, None, "UTC")
+        values = [value for value, _ in ranked_values(whole, filters, goal, metric)[:splits]]
+    result = []
+    for value in values:
+        for at in buckets:
+            counts = numbers(
+                everything, passes, goal,
+                lambda one, v=value, b=at: one.bucket == b and (not by or identity(one.value) == identity(v)),  # type: ignore[misc]
+            )  # fmt: skip
+            result.append(({by: shown(value)} if by else {}) | {"bucket": at, "value": counts[metric]})
+    return result

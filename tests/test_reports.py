@@ -1,0 +1,87 @@
+"""Reports counted by hand, in process and on the Worker itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.house import Service
+from tests.test_first_answers import MAY, project  # noqa: F401  the fixture: three visitors, seven events
+
+TEN_DAYS = {"from_": "2026-05-10", "to": "2026-05-20"}
+
+
+def test_overview_counts_the_audience_and_compares_it(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    # Sessions: ada's visit (5 min) and her purchase a day later, bob's (20 min), cyd's (1 min, two views).
+    rows = service.rows(project["rk"], "overview", **TEN_DAYS, goal="purchase")
+    assert {row["metric"]: row["value"] for row in rows} == {
+        "visitors": 3,
+        "sessions": 4,
+        "pageviews": 4,
+        "events": 7,
+        "bounce_rate": 2 / 3,
+        "engaged_rate": 1,
+        "average_duration": 390,
+        "views_per_session": 1,
+        "conversion_rate": 1 / 3,
+    }
+    assert all(row["change"] is None for row in rows)
+    later = service.rows(project["rk"], "overview", from_="2026-05-12", to="2026-05-14")
+    assert later[0] == {"metric": "visitors", "value": 1, "previous": 2, "change": -0.5}
+
+
+def test_overview_says_window_identity_and_definition(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    result = service.call(project["rk"], "overview", **MAY, timezone="Europe/Berlin")
+    said = result["structuredContent"]
+    assert json.loads(result["content"][0]["text"]) == said["rows"]
+    assert said["window"] == {
+        "from": "2026-05-01T00:00:00.000Z", "to": "2026-06-01T00:00:00.000Z", "timezone": "Europe/Berlin",
+    }  # fmt: skip
+    assert said["identity"] == "visitor"
+    assert "30 minutes" in said["definition"]
+
+
+def test_breakdown_by_entry_page_and_by_property(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    assert service.rows(project["rk"], "breakdown", **MAY, by="entry_page", metric="sessions") == [
+        {"entry_page": "/", "sessions": 2, "visitors": 2, "events": 4},
+        {"entry_page": None, "sessions": 1, "visitors": 1, "events": 1},
+        {"entry_page": "/news", "sessions": 1, "visitors": 1, "events": 2},
+    ]
+    bought = [{"field": "event_name", "op": "eq", "value": "purchase"}]
+    assert service.rows(project["rk"], "breakdown", **MAY, by="properties.amount_cents", filters=bought) == [
+        {"properties.amount_cents": 4200, "visitors": 1, "events": 1}
+    ]
+
+
+def test_timeseries_fills_empty_days_of_the_local_calendar(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    rows = service.rows(
+        project["rk"], "timeseries", from_="2026-05-09T22:00:00Z", to="2026-05-13T22:00:00Z",
+        metric="events", timezone="Europe/Berlin",
+    )  # fmt: skip
+    assert rows == [
+        {"bucket": "2026-05-09T22:00:00.000Z", "value": 4},
+        {"bucket": "2026-05-10T22:00:00.000Z", "value": 1},
+        {"bucket": "2026-05-11T22:00:00.000Z", "value": 2},
+        {"bucket": "2026-05-12T22:00:00.000Z", "value": 0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("breakdown", {"by": "pth"}, "by"),
+        ("breakdown", {"by": "path", "metric": "visitor"}, "metric"),
+        ("timeseries", {"timezone": "Europe/Berlim"}, "timezone"),
+        ("timeseries", {"interval": "hour", "to": "2027-01-01"}, "interval"),
+        ("overview", {"filters": [{"field": "pth", "value": 1}]}, "filters[0].field"),
+    ],
+)
+def test_what_a_report_cannot_answer_is_explained(
+    house: Service, tool: str, arguments: dict[str, Any], field: str
+) -> None:
+    key = house.account()["projects"][0]["rk"]  # type: ignore[attr-defined]
+    result = house.call(key, tool, **(MAY | arguments))
+    assert result["isError"]
+    assert [problem["field"] for problem in json.loads(result["content"][0]["text"])["details"]] == [field]

@@ -1,0 +1,160 @@
+"""Every report on generated events equals the brute force over the raw rows: ties, gaps and clock changes included."""
+
+from __future__ import annotations
+
+import os
+import zoneinfo
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.window import format_instant, parse_instant
+from tests import reference_more
+from tests.house import InProcess
+from tests.ledger import Ledger
+from tests.test_answers_equal_the_reference import DIMENSIONS, filters
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+#: The evening before Berlin's clock changes; New York's and Lord Howe's change a few days to either side.
+START = parse_instant("2026-03-28T22:00:00Z")
+DAYS = [-8 * DAY_MS, -DAY_MS, 0, DAY_MS, 2 * DAY_MS, 7 * DAY_MS, 8 * DAY_MS]
+STEPS = [
+    0,
+    1,
+    9_999,
+    10_000,
+    10_001,
+    30 * MINUTE_MS - 1,
+    30 * MINUTE_MS,
+    30 * MINUTE_MS + 1,
+    HOUR_MS,
+    2 * HOUR_MS,
+    3 * HOUR_MS,
+]
+INSTANTS = st.builds(
+    lambda day, step, more: START + day + step + more, *map(st.sampled_from, (DAYS, STEPS, STEPS))
+)
+EVENT_NAMES = ["$pageview", "$pageview", "signup", "purchase"]
+LANDINGS: list[dict[str, str]] = [
+    {},
+    {"url": "https://site.example/"},
+    {
+        "url": "https://site.example/a?utm_source=news&utm_medium=email",
+        "referrer": "https://www.news.example:81?x",
+    },
+    {"url": "https://site.example/b", "referrer": "https://WWW.google.com/search#top"},
+    {"url": "https://site.example/b", "referrer": "no scheme"},
+]
+VALUES: list[Any] = [0, 1, 1.0, 2.5, True, False, None, "", "1", "a", {}, [1], {"k": 1}]
+EVENTS = st.fixed_dictionaries(
+    {
+        "event": st.sampled_from(EVENT_NAMES),
+        "anonymous_id": st.sampled_from(["ann", "ann", "bob", "cyd"]),
+        "timestamp": INSTANTS.map(format_instant),
+        "landing": st.sampled_from(LANDINGS),
+        "country": st.sampled_from(["", "DE"]),
+    },
+    optional={
+        "properties": st.dictionaries(st.sampled_from(["k", "amount"]), st.sampled_from(VALUES), max_size=2)
+    },
+)
+HISTORIES = st.lists(EVENTS, max_size=14)
+WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
+#: How many times the usual number of examples; for a long run by hand.
+TIMES = int(os.environ.get("REPORT_EXAMPLES", "1"))
+EXAMPLES = settings(max_examples=40 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MEASURES = [
+    "visitors", "sessions", "pageviews", "events", "bounce_rate", "engaged_rate", "average_duration",
+    "views_per_session", "conversion_rate",
+]  # fmt: skip
+SPLITS = [*DIMENSIONS, "referrer_host", "entry_page", "exit_page", "properties.k"]
+KNOWN = zoneinfo.available_timezones()
+ZONES = ["UTC", "+05:45", "-03:30"] + [
+    name for name in ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe") if name in KNOWN
+]
+FILTERS = st.lists(filters(), max_size=2) | st.sampled_from(
+    [
+        [],
+        [{"field": "event_name", "op": "eq", "value": "$pageview"}],
+        [{"field": "event_name", "op": "in", "value": ["signup", "purchase"]}],
+        [{"field": "country", "op": "eq", "value": "DE"}],
+    ]
+)
+
+
+def ledger_of(history: list[dict[str, Any]]) -> Ledger:
+    """The events in a fresh house, beside a neighbour's that no answer may show."""
+    house = InProcess(now="2026-06-01T00:00:00Z")
+    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
+    ledger = Ledger(house, mine)
+    noise = [
+        {"event": name, "anonymous_id": "ann", "timestamp": format_instant(START), "properties": {"k": 1}}
+        for name in EVENT_NAMES
+    ]
+    house.track(neighbour["sk"], *noise)
+    for country in ("", "DE"):
+        events = [
+            {name: drawn[name] for name in drawn if name not in ("landing", "country")}
+            | {"event_id": f"e{place}", **drawn["landing"]}
+            for place, drawn in enumerate(history)
+            if drawn["country"] == country
+        ]
+        if events:
+            ledger.send(events, country=country)
+    return ledger
+
+
+def check(ledger: Ledger, tool: str, ends: tuple[int, int], options: dict[str, Any]) -> None:
+    """The tool's rows are those of the function of the same name in the reference."""
+    start, end = ends
+    expected = getattr(reference_more, tool)(ledger.rows, from_ms=start, to_ms=end, **options)
+    window = {"from": format_instant(start), "to": format_instant(end)}
+    found = ledger.service.rows(ledger.project["rk"], tool, **window, **options)
+    assert found == expected, (tool, window, options)
+
+
+def questions(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(
+        st.tuples(WINDOWS, st.fixed_dictionaries(required, optional=optional)), min_size=2, max_size=4
+    )
+
+
+COMMON = {"filters": FILTERS, "goal": st.sampled_from(["signup", "purchase", "never"])}
+INTERVALS = st.sampled_from(["hour", "day", "week", "month"])
+
+
+@EXAMPLES
+@given(HISTORIES, questions({}, {**COMMON, "interval": INTERVALS, "timezone": st.sampled_from(ZONES)}))
+def test_overview(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "overview", ends, options)
+
+
+@settings(EXAMPLES, max_examples=100 * TIMES)
+@given(
+    HISTORIES,
+    questions(
+        {"by": st.sampled_from(SPLITS), "metric": st.sampled_from(MEASURES)},
+        {**COMMON, "limit": st.sampled_from([1, 2, 1000])},
+    ),
+)
+def test_breakdown(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "breakdown", ends, options)
+
+
+@settings(EXAMPLES, max_examples=60 * TIMES)
+@given(
+    HISTORIES,
+    questions(
+        {"metric": st.sampled_from(MEASURES), "interval": INTERVALS, "timezone": st.sampled_from(ZONES)},
+        {**COMMON, "by": st.sampled_from(SPLITS), "splits": st.sampled_from([1, 2, 5])},
+    ),
+)
+def test_timeseries(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "timeseries", ends, options)
