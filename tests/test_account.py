@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mcp.tools import REPORTS
 from tests.house import InProcess, Service
 
 ACCOUNT = "/mcp/account"
@@ -160,7 +161,7 @@ def test_schema_events_names_the_events_of_each_project(service: Service, accoun
 def test_tools_list_shows_account_keys_the_account_tools(service: Service, firm: dict[str, Any]) -> None:
     tools = service.rpc(firm["ak"], "tools/list", path=ACCOUNT)["result"]["tools"]
     by_name = {tool["name"]: tool for tool in tools}
-    assert set(by_name) == {"list_projects", "compare_projects", *READERS}
+    assert set(by_name) == {"list_projects", "compare_projects", *READERS, *(tool.name for tool in REPORTS)}
     for name in READERS:
         properties = by_name[name]["inputSchema"]["properties"]
         assert {"from", "to", "project_id", "project_slug", "project_ids"} <= set(properties)

@@ -38,6 +38,11 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[("funnel", {"steps": steps, "breakdown": breakdown, **mode})
       for steps in (["a", "b"], STEPS) for breakdown in (None, *DIMENSIONS)
       for mode in ({}, {"entry": "first"}, {"order": "any"})],
+    *[("overview", {"filters": FILTERS[:5], "goal": goal, "interval": interval, "timezone": "Europe/Berlin"})
+      for goal in (None, HOSTILE) for interval in (None, "day", "month")],
+    *[(tool, {"by": by, "metric": metric, "filters": filters})
+      for tool in ("breakdown", "timeseries") for by in ("path", "referrer_host", "entry_page", f"properties.{HOSTILE}")
+      for metric in ("visitors", "bounce_rate") for filters in ([], FILTERS[5:10])],
 ]  # fmt: skip
 
 
