@@ -50,8 +50,9 @@ _FIRST_DAY: Final[dict[Interval, str]] = {
 #: The host of a referrer: between `://` and the next `/ ? # :`, in lower case, without `www.`; NULL without a scheme.
 _REFERRER_HOST: Final = """(SELECT CASE WHEN substr(host, 1, 4) = 'www.' THEN substr(host, 5) ELSE host END
     FROM (SELECT lower(substr(rest, 1, instr(rest, '/') - 1)) AS host
-      FROM (SELECT replace(replace(replace(substr(url, instr(url, '://') + 3), char(63), '/'), '#', '/'), ':', '/') || '/' AS rest
-        FROM (SELECT e.payload ->> 5 AS url) WHERE instr(url, '://') > 0)))"""
+      FROM (SELECT replace(replace(replace(after, char(63), '/'), '#', '/'), ':', '/') || '/' AS rest
+        FROM (SELECT substr(url, instr(url, '://') + 3) AS after
+          FROM (SELECT e.payload ->> 5 AS url) WHERE instr(url, '://') > 0))))"""
 
 #: A property's value so that equal values, and only those, are equal in SQL: numbers as they are, the rest as tagged text.
 PROPERTY_VALUE: Final = """(SELECT CASE one.type WHEN 'null' THEN NULL WHEN 'true' THEN 'b1' WHEN 'false' THEN 'b0'
