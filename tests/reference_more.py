@@ -265,3 +265,113 @@ def timeseries(
             )  # fmt: skip
             result.append(({by: shown(value)} if by else {}) | {"bucket": at, "value": counts[metric]})
     return result
+
+
+# --- retention and lifecycle ----------------------------------------------------------------------
+
+UNIT_MS = {"day": 86_400_000, "week": 7 * 86_400_000, "month": 30 * 86_400_000}
+
+
+def steps_between(early: str, late: str, unit: str, zone: str) -> int:
+    """How many local intervals lie between two buckets, by their dates."""
+    first, last = (datetime.fromisoformat(one).astimezone(zone_of(zone)).date() for one in (early, late))
+    if unit == "month":
+        return (last.year - first.year) * 12 + last.month - first.month
+    return (last - first).days // {"day": 1, "week": 7}[unit]
+
+
+def bucket_after(bucket: str, unit: str, zone: str, steps: int) -> int:
+    """The instant at which the interval `steps` after a bucket starts."""
+    here = zone_of(zone)
+    first = datetime.fromisoformat(bucket).astimezone(here).date()
+    if unit == "month":
+        months = first.year * 12 + first.month - 1 + steps
+        first = first.replace(year=months // 12, month=months % 12 + 1)
+    else:
+        first += timedelta(days={"day": 1, "week": 7}[unit] * steps)
+    return round(datetime(first.year, first.month, first.day, tzinfo=here).timestamp() * 1000)
+
+
+def retention(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, now_ms: int, born_event: str, return_event: str | None = None,
+    unit: str = "week", mode: str = "on", calendar: bool = False, periods: int = 8, timezone: str = "UTC",
+    filters: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
+    cohorts: dict[str, list[set[int]]] = {}
+    for history in histories(rows):
+        births = [
+            row
+            for row in within(history, from_ms, to_ms)
+            if row.event_name == born_event and passing(filters)(row)
+        ]
+        if not births:
+            continue
+        birth = births[0]
+        cohort = local_bucket(birth.ts_ms, unit, timezone)
+        came = set()
+        for row in history:
+            if row.key > birth.key and return_event in (None, row.event_name):
+                if calendar:
+                    came.add(steps_between(cohort, local_bucket(row.ts_ms, unit, timezone), unit, timezone))
+                else:
+                    came.add((row.ts_ms - birth.ts_ms) // UNIT_MS[unit])
+        cohorts.setdefault(cohort, []).append(came)
+    listed = []
+    for cohort in sorted(cohorts):
+        for period in range(periods):
+            retained = sum(
+                any(one == period or (mode == "on_or_after" and one > period) for one in came)
+                for came in cohorts[cohort]
+            )
+            if calendar:
+                ends = bucket_after(cohort, unit, timezone, period + 1)
+            else:
+                ends = min(bucket_after(cohort, unit, timezone, 1), to_ms) + (period + 1) * UNIT_MS[unit]
+            size = len(cohorts[cohort])
+            listed.append(
+                {"cohort": cohort, "size": size, "period": period, "retained": retained, "rate": retained / size,
+                 "complete": ends <= now_ms}
+            )  # fmt: skip
+    averages = []
+    for period in range(periods):
+        whole = [row for row in listed if row["period"] == period and row["complete"]]
+        size, retained = (sum(row[name] for row in whole) for name in ("size", "retained"))
+        mean = sum(row["rate"] for row in whole) / len(whole) if whole else None
+        averages.append(
+            {"cohort": "all", "size": size, "period": period, "retained": retained, "rate": ratio(retained, size),
+             "mean_rate": mean, "complete": bool(whole)}
+        )  # fmt: skip
+    return averages + listed
+
+
+def lifecycle(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, unit: str = "day", view: str = "lifecycle",
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    intervals = all_buckets(from_ms, to_ms, unit, timezone)
+    first_ms = bucket_after(intervals[0], unit, timezone, 0)
+    active = {
+        history[0].visitor: {
+            local_bucket(row.ts_ms, unit, timezone)
+            for row in within(history, first_ms - 366 * 86_400_000, to_ms)
+        }
+        for history in histories(rows)
+    }
+    if view == "stickiness":
+        times = [len(days & set(intervals)) for days in active.values()]
+        return [
+            {f"active_{unit}s": count, "visitors": times.count(count)}
+            for count in range(1, len(intervals) + 1)
+        ]
+    result = []
+    for at in intervals:
+        before = wire(datetime.fromtimestamp(bucket_after(at, unit, timezone, -1) / 1000, UTC))
+        kinds = {"new": 0, "returning": 0, "resurrecting": 0, "dormant": 0}
+        for days in active.values():
+            if at in days:
+                earlier = [day for day in days if day < at]
+                kinds["returning" if before in earlier else "resurrecting" if earlier else "new"] += 1
+            elif before in days:
+                kinds["dormant"] += 1
+        result.append({"bucket": at, **kinds})
+    return result

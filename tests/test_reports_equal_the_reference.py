@@ -83,9 +83,9 @@ FILTERS = st.lists(filters(), max_size=2) | st.sampled_from(
 )
 
 
-def ledger_of(history: list[dict[str, Any]]) -> Ledger:
+def ledger_of(history: list[dict[str, Any]], now: str = "2026-06-01T00:00:00Z") -> Ledger:
     """The events in a fresh house, beside a neighbour's that no answer may show."""
-    house = InProcess(now="2026-06-01T00:00:00Z")
+    house = InProcess(now=now)
     mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
     ledger = Ledger(house, mine)
     noise = [
@@ -105,10 +105,10 @@ def ledger_of(history: list[dict[str, Any]]) -> Ledger:
     return ledger
 
 
-def check(ledger: Ledger, tool: str, ends: tuple[int, int], options: dict[str, Any]) -> None:
+def check(ledger: Ledger, tool: str, ends: tuple[int, int], options: dict[str, Any], **known: Any) -> None:
     """The tool's rows are those of the function of the same name in the reference."""
     start, end = ends
-    expected = getattr(reference_more, tool)(ledger.rows, from_ms=start, to_ms=end, **options)
+    expected = getattr(reference_more, tool)(ledger.rows, from_ms=start, to_ms=end, **options, **known)
     window = {"from": format_instant(start), "to": format_instant(end)}
     found = ledger.service.rows(ledger.project["rk"], tool, **window, **options)
     assert found == expected, (tool, window, options)
@@ -158,3 +158,41 @@ def test_timeseries(history: list[dict[str, Any]], asked: list[Any]) -> None:
     ledger = ledger_of(history)
     for ends, options in asked:
         check(ledger, "timeseries", ends, options)
+
+
+UNITS = st.sampled_from(["day", "week", "month"])
+NOW = "2026-04-20T12:00:00Z"
+
+
+@settings(EXAMPLES, max_examples=80 * TIMES)
+@given(
+    HISTORIES,
+    questions(
+        {"born_event": st.sampled_from(["$pageview", "signup"]), "unit": UNITS, "calendar": st.booleans()},
+        {
+            "return_event": st.sampled_from(["$pageview", "purchase", "never"]),
+            "mode": st.sampled_from(["on", "on_or_after"]),
+            "periods": st.sampled_from([1, 3, 12]),
+            "timezone": st.sampled_from(ZONES),
+            "filters": FILTERS,
+        },
+    ),
+)
+def test_retention(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history, now=NOW)
+    for ends, options in asked:
+        check(ledger, "retention", ends, options, now_ms=parse_instant(NOW))
+
+
+@EXAMPLES
+@given(
+    HISTORIES,
+    questions(
+        {"unit": UNITS},
+        {"view": st.sampled_from(["lifecycle", "stickiness"]), "timezone": st.sampled_from(ZONES)},
+    ),
+)
+def test_lifecycle(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "lifecycle", ends, options)

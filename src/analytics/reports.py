@@ -1,20 +1,16 @@
-"""Reports: the questions about an audience as arguments, and the port that storage answers them through."""
+"""Arguments that the questions about an audience share: window, time zone, filters, what to split by."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from analytics.filters import DIMENSIONS, MAX_FILTERS, PROPERTY_PREFIX, Filter
 from analytics.local_time import Interval, Timezone, covered
-from analytics.measures import SESSION_DIMENSIONS, Counted, Measurement
+from analytics.measures import SESSION_DIMENSIONS
 from analytics.questions import Instant, WindowQuestion
-from analytics.scope import Scope
-from analytics.store import Cost, EventStore, Tier
 from analytics.window import MS_PER_DAY, MS_PER_HOUR, Window
 
 MAX_BUCKETS: Final = 1_000
@@ -78,26 +74,6 @@ class FilteredQuestion(ReportQuestion):
     """A question about the events that filters let through."""
 
     filters: Filters = Field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was counted for each measurement, in their order."""
-
-    counted: list[list[Counted]]
-    cost: Cost = field(default_factory=Cost)
-    tier: Tier = "events"
-
-
-class Reports(Protocol):
-    """Answers reports about the projects of a scope and no others. Errors: as `EventStore`."""
-
-    async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
-        """Counts for each measurement, all in one round trip; what has no events is absent."""
-
-
-class ReportingStore(EventStore, Reports, Protocol):
-    """Everything that can be asked of the stored events."""
 
 
 def few_enough(interval: Interval | None, info: ValidationInfo) -> Interval | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from access.gate import Principal
 from analytics.event import Arrival
 from analytics.paging import EventPages
-from analytics.reports import ReportingStore
+from analytics.report_store import ReportingStore
 from analytics.scope import Scope
 from analytics.store import Answer, Tier
 from analytics.window import Window

@@ -127,7 +127,9 @@ def _events(binder: Binder, numbers: Sequence[int], asked: Measurement) -> str:
     goal = "0" if asked.goal is None else is_named(binder, asked.goal)
     value = "NULL" if asked.by in SESSION_DIMENSIONS else value_of(binder, asked.by)
     view = is_named(binder, PAGEVIEW)
-    bucket = bucket_of(binder, asked)
+    bucket = "NULL"
+    if asked.interval is not None:
+        bucket = bucket_at(binder, asked.timezone, asked.window, asked.interval, "e.ts")
     only = "" if asked.in_sessions or hit == "1" or asked.goal else f" AND {hit}"
     return f"""{days}
 seen AS MATERIALIZED (
@@ -174,14 +176,16 @@ def offset_of(binder: Binder, timezone: str, window: Window, instant: str) -> st
     return f"CASE {whens}ELSE {otherwise} END" if changing else otherwise
 
 
-def bucket_of(binder: Binder, asked: Measurement) -> str:
-    """The key of the bucket that the event `e` lies in."""
-    if asked.interval is None:
-        return "NULL"
-    offset = offset_of(binder, asked.timezone, asked.window, "e.ts")
-    if asked.interval == "hour":
-        return f"e.ts - (e.ts + ({offset})) % {MS_PER_HOUR}"
-    return _FIRST_DAY[asked.interval].format(day=f"((e.ts + ({offset})) / {MS_PER_DAY})")
+def bucket_at(binder: Binder, timezone: str, window: Window, interval: Interval, instant: str) -> str:
+    """The key of the bucket that an instant of the window lies in."""
+    if interval == "hour":
+        return f"{instant} - ({instant} + ({offset_of(binder, timezone, window, instant)})) % {MS_PER_HOUR}"
+    return _FIRST_DAY[interval].format(day=f"({local_day(binder, timezone, window, instant)})")
+
+
+def local_day(binder: Binder, timezone: str, window: Window, instant: str) -> str:
+    """The number of the local day that an instant of the window lies in."""
+    return f"({instant} + ({offset_of(binder, timezone, window, instant)})) / {MS_PER_DAY}"
 
 
 def sessions_of(source: str) -> str:

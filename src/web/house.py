@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from access.gate import Gate, Principal
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
-from analytics.reports import ReportingStore
+from analytics.report_store import ReportingStore
 from web.messages import Request
 
 

@@ -14,9 +14,11 @@ from mcp.tools.breakdown import BREAKDOWN
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
+from mcp.tools.lifecycle import LIFECYCLE
 from mcp.tools.list_projects import LIST_PROJECTS
 from mcp.tools.overview import OVERVIEW
 from mcp.tools.query_events import QUERY_EVENTS
+from mcp.tools.retention import RETENTION
 from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
@@ -26,6 +28,8 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     OVERVIEW,
     TIMESERIES,
     BREAKDOWN,
+    RETENTION,
+    LIFECYCLE,
 )
 
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (

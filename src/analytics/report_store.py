@@ -1,0 +1,38 @@
+"""The store as reports see it: what it counts for each of them. Storage implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
+from analytics.measures import Counted, Measurement
+from analytics.scope import Scope
+from analytics.store import Cost, EventStore, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was counted for each measurement, in their order."""
+
+    counted: list[list[Counted]]
+    cost: Cost = field(default_factory=Cost)
+    tier: Tier = "events"
+
+
+class Reports(Protocol):
+    """Answers reports about the projects of a scope and no others. Errors: as `EventStore`."""
+
+    async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
+        """Counts for each measurement, all in one round trip; what has no events is absent."""
+
+    async def retention(self, scope: Scope, question: RetentionQuestion) -> tuple[list[Returned], Cost]:
+        """The sizes of cohorts, and how many of each came back when."""
+
+    async def lifecycle(self, scope: Scope, question: LifecycleQuestion) -> tuple[list[Activity], Cost]:
+        """Visitors of each kind in each interval, or by number of active intervals."""
+
+
+class ReportingStore(EventStore, Reports, Protocol):
+    """Everything that can be asked of the stored events."""
