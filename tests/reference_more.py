@@ -10,6 +10,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from fractions import Fraction
 from typing import Any
 
 from tests.reference import Row, satisfies, value_of
@@ -375,3 +376,182 @@ def lifecycle(
                 kinds["dormant"] += 1
         result.append({"bucket": at, **kinds})
     return result
+
+
+# --- revenue and attribution ----------------------------------------------------------------------
+
+
+def number_of(row: Row, key: str) -> float | None:
+    value = row.properties.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def text_of(row: Row, key: str) -> str | None:
+    value = row.properties.get(key)
+    return value if isinstance(value, str) else None
+
+
+def customer_of(row: Row) -> str:
+    return row.user_id or row.anonymous_id
+
+
+def revenue(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, event: str = "purchase", amount: str = "amount_cents",
+    interval: str | None = None, top_customers: int = 5, timezone: str = "UTC",
+    filters: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
+    here = within(rows, from_ms, to_ms)
+    visitors = len({row.visitor for row in here})
+    paid = [
+        row
+        for row in here
+        if row.event_name == event and passing(filters)(row) and number_of(row, amount) is not None
+    ]
+    recurring = subscriptions(rows, from_ms, to_ms)
+    result = []
+    for currency in {text_of(row, "currency") for row in paid} | set(recurring):
+        orders = [row for row in paid if text_of(row, "currency") == currency]
+        gross = sum(number_of(row, amount) or 0 for row in orders)
+        customers: dict[str, list[float]] = {}
+        for row in orders:
+            customers.setdefault(customer_of(row), []).append(number_of(row, amount) or 0)
+        missing = dict.fromkeys(("mrr", "subscriptions", "churn"), "not available")
+        found = {
+            "currency": currency,
+            "gross": gross,
+            "orders": len(orders),
+            "payers": len(customers),
+            "average_order": ratio(gross, len(orders)),
+            "arpu": ratio(gross, visitors),
+            **recurring.get(currency, missing),
+        }
+        if top_customers:
+            ranked = sorted(customers.items(), key=lambda item: (-sum(item[1]), item[0]))
+            found["top_customers"] = [
+                {"customer": name, "gross": sum(sums), "orders": len(sums)}
+                for name, sums in ranked[:top_customers]
+            ]
+        if interval:
+            found["series"] = []
+            for at in all_buckets(from_ms, to_ms, interval, timezone):
+                inside = [row for row in orders if local_bucket(row.ts_ms, interval, timezone) == at]
+                sold = sum(number_of(row, amount) or 0 for row in inside)
+                found["series"].append({"bucket": at, "gross": sold, "orders": len(inside)})
+        result.append(found)
+    return sorted(result, key=lambda row: (-row["gross"], row["currency"] or ""))
+
+
+def subscriptions(rows: Sequence[Row], from_ms: int, to_ms: int) -> dict[str | None, dict[str, Any]]:
+    """Of each currency: what is active at `to`, and how many of those active at `from` are not."""
+    changes: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.key):
+        if row.event_name in ("subscription_started", "subscription_cancelled") and row.ts_ms < to_ms:
+            changes.setdefault(text_of(row, "subscription_id") or customer_of(row), []).append(row)
+    found: dict[str | None, list[tuple[bool, bool, float]]] = {}
+    for history in changes.values():
+        early = [row for row in history if row.ts_ms < from_ms]
+        before = bool(early) and early[-1].event_name == "subscription_started"
+        after = history[-1].event_name == "subscription_started"
+        months = 12 if text_of(history[-1], "interval") == "year" else 1
+        monthly = (number_of(history[-1], "amount_cents") or 0) / months if after else 0
+        found.setdefault(text_of(history[-1], "currency"), []).append((before, after, monthly))
+    return {
+        currency: {
+            "mrr": sum(monthly for _, _, monthly in states),
+            "subscriptions": sum(after for _, after, _ in states),
+            "churn": ratio(
+                sum(before and not after for before, after, _ in states),
+                sum(before for before, _, _ in states),
+            ),
+        }
+        for currency, states in found.items()
+    }
+
+
+def touched(
+    rows: Sequence[Row], conversion: Row, by: str, lookback_days: int
+) -> list[str | None]:  # fmt: skip
+    """The values of the touches before a conversion, in order; one None when there are none."""
+    touches = [
+        getattr(row, by)
+        for row in sorted(rows, key=lambda row: row.key)
+        if row.visitor == conversion.visitor
+        and row.medium != "direct"
+        and row.ts_ms >= conversion.ts_ms - lookback_days * 86_400_000
+        and row.key <= conversion.key
+    ]
+    return touches or [None]
+
+
+def shares(touches: list[str | None], model: str) -> list[tuple[str | None, Fraction]]:
+    if model == "first_touch":
+        return [(touches[0], Fraction(1))]
+    if model == "last_touch":
+        return [(touches[-1], Fraction(1))]
+    return [(value, Fraction(1, len(touches))) for value in touches]
+
+
+def attribution(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, event: str = "purchase", by: str = "source",
+    lookback_days: int = 30, timezone: str = "UTC", filters: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
+    models = ("first_touch", "last_touch", "linear")
+    found: dict[str | None, dict[str, Fraction]] = {}
+    for row in within(rows, from_ms, to_ms):
+        if row.event_name == event and passing(filters)(row):
+            touches = touched(rows, row, by, lookback_days)
+            for model in models:
+                for value, share in shares(touches, model):
+                    found.setdefault(value, dict.fromkeys(models, Fraction(0)))[model] += share
+    ranked = sorted(
+        found.items(), key=lambda item: (-item[1]["last_touch"], -item[1]["linear"], item[0] or "")
+    )
+    return [{by: value} | {model: float(sums[model]) for model in models} for value, sums in ranked]
+
+
+def channel_roi(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, event: str = "purchase", amount: str = "amount_cents",
+    by: str = "source", model: str = "last_touch", lookback_days: int = 30, timezone: str = "UTC",
+    spend: list[dict[str, Any]] | None = None, filters: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:  # fmt: skip
+    sums: dict[tuple[str | None, str | None], list[Fraction]] = {}
+
+    def at(value: str | None, currency: str | None) -> list[Fraction]:
+        return sums.setdefault((value, currency), [Fraction(0)] * 4)
+
+    first_orders: dict[str, int] = {}
+    for row in sorted(rows, key=lambda row: row.key):
+        if row.event_name == event:
+            first_orders.setdefault(customer_of(row), row.ts_ms)
+    counted: set[str] = set()
+    for row in sorted(within(rows, from_ms, to_ms), key=lambda row: row.key):
+        if row.event_name == "$ad_spend" and spend is None and number_of(row, "amount_cents") is not None:
+            at(text_of(row, by), text_of(row, "currency"))[0] += Fraction(number_of(row, "amount_cents") or 0)
+        if row.event_name != event or not passing(filters)(row):
+            continue
+        new = customer_of(row) not in counted and first_orders[customer_of(row)] == row.ts_ms
+        counted.add(customer_of(row))
+        for value, share in shares(touched(rows, row, by, lookback_days), model):
+            line = at(value, text_of(row, "currency"))
+            line[1] += share * Fraction(number_of(row, amount) or 0)
+            line[2] += share
+            line[3] += share * new
+    for given in spend or []:
+        at(given["value"], given["currency"])[0] += Fraction(given["amount"])
+    result = [
+        {
+            by: value,
+            "currency": currency,
+            "spend": float(spent),
+            "revenue": float(earned),
+            "conversions": float(conversions),
+            "new_customers": float(new),
+            "roi": float((earned - spent) / spent) if spent else None,
+            "cac": float(spent / new) if spent and new else None,
+        }
+        for (value, currency), (spent, earned, conversions, new) in sums.items()
+        if spent or conversions
+    ]
+    return sorted(
+        result, key=lambda row: (-row["revenue"], -row["spend"], row[by] or "", row["currency"] or "")
+    )

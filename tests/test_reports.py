@@ -85,3 +85,51 @@ def test_what_a_report_cannot_answer_is_explained(
     result = house.call(key, tool, **(MAY | arguments))
     assert result["isError"]
     assert [problem["field"] for problem in json.loads(result["content"][0]["text"])["details"]] == [field]
+
+
+def test_retention_and_lifecycle_follow_visitors(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    # Born by a view: ada and bob on the 10th, cyd on the 12th; only ada is back, the day after.
+    rows = service.rows(
+        project["rk"],
+        "retention",
+        **TEN_DAYS,
+        born_event="$pageview",
+        return_event="purchase",
+        unit="day",
+        periods=2,
+    )
+    assert [(row["cohort"], row["size"], row["period"], row["retained"]) for row in rows] == [
+        ("all", 3, 0, 0),
+        ("all", 3, 1, 1),
+        ("2026-05-10T00:00:00.000Z", 2, 0, 0),
+        ("2026-05-10T00:00:00.000Z", 2, 1, 1),
+        ("2026-05-12T00:00:00.000Z", 1, 0, 0),
+        ("2026-05-12T00:00:00.000Z", 1, 1, 0),
+    ]
+    assert rows[1]["rate"] == 1 / 3
+    assert rows[1]["mean_rate"] == 0.25
+    rows = service.rows(project["rk"], "lifecycle", from_="2026-05-10", to="2026-05-13")
+    assert [list(row.values())[1:] for row in rows] == [[2, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1]]
+    sticky = service.rows(project["rk"], "lifecycle", from_="2026-05-10", to="2026-05-13", view="stickiness")
+    assert [row["visitors"] for row in sticky] == [2, 1, 0]
+
+
+def test_revenue_and_what_it_is_owed_to(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    assert service.rows(project["rk"], "revenue", **MAY) == [
+        {
+            "currency": "EUR", "gross": 4200, "orders": 1, "payers": 1, "average_order": 4200, "arpu": 1400,
+            "mrr": "not available", "subscriptions": "not available", "churn": "not available",
+            "top_customers": [{"customer": "ada", "gross": 4200, "orders": 1}],
+        }
+    ]  # fmt: skip
+    assert service.rows(project["rk"], "attribution", **MAY, event="signup", by="medium") == [
+        {"medium": "paid", "first_touch": 1, "last_touch": 1, "linear": 1},
+        {"medium": "social", "first_touch": 1, "last_touch": 1, "linear": 1},
+    ]
+    spent = [{"value": "facebook", "currency": "EUR", "amount": 1000}]
+    assert service.rows(project["rk"], "channel_roi", **MAY, spend=spent) == [
+        {
+            "source": "facebook", "currency": "EUR", "spend": 1000, "revenue": 4200, "conversions": 1,
+            "new_customers": 1, "roi": 3.2, "cac": 1000,
+        }
+    ]  # fmt: skip

@@ -43,6 +43,12 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[(tool, {"by": by, "metric": metric, "filters": filters})
       for tool in ("breakdown", "timeseries") for by in ("path", "referrer_host", "entry_page", f"properties.{HOSTILE}")
       for metric in ("visitors", "bounce_rate") for filters in ([], FILTERS[5:10])],
+    *[("retention", {"born_event": HOSTILE, "return_event": event, "calendar": calendar, "mode": mode})
+      for event in (HOSTILE, None) for calendar in (False, True) for mode in ("on", "on_or_after")],
+    *[("lifecycle", {"unit": unit, "view": view}) for unit in ("day", "month") for view in ("lifecycle", "stickiness")],
+    *[("revenue", {"amount": HOSTILE, "filters": FILTERS[:5], "interval": interval}) for interval in (None, "week")],
+    *[("attribution", {"by": by, "filters": FILTERS[:5]}) for by in DIMENSIONS],
+    *[("channel_roi", {"by": by, "amount": HOSTILE}) for by in ("source", "campaign")],
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.measures import Counted, Measurement
+from analytics.money import AttributionQuestion, ChannelRoiQuestion, Credit, RevenueQuestion, Spent, Takings
 from analytics.scope import Scope
 from analytics.store import Cost, EventStore, Tier
 
@@ -32,6 +33,14 @@ class Reports(Protocol):
 
     async def lifecycle(self, scope: Scope, question: LifecycleQuestion) -> tuple[list[Activity], Cost]:
         """Visitors of each kind in each interval, or by number of active intervals."""
+
+    async def takings(self, scope: Scope, question: RevenueQuestion) -> Takings:
+        """Income by currency, the customers who paid most, subscriptions at both ends, visitors."""
+
+    async def credits(
+        self, scope: Scope, question: AttributionQuestion | ChannelRoiQuestion
+    ) -> tuple[list[Credit], list[Spent], Cost]:
+        """Conversions by the values of their touches, and what `$ad_spend` events cost."""
 
 
 class ReportingStore(EventStore, Reports, Protocol):

@@ -6,9 +6,22 @@ from collections.abc import Sequence
 
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.measures import Measurement
+from analytics.money import (
+    AttributionQuestion,
+    ChannelRoiQuestion,
+    Credit,
+    Customer,
+    Income,
+    RevenueQuestion,
+    Spent,
+    Subscriptions,
+    Takings,
+)
 from analytics.report_store import Measured
 from analytics.scope import Scope
 from analytics.store import Cost
+from analytics.window import Window
+from storage import money
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
 from storage.measuring import counted_rows, measuring
@@ -32,6 +45,35 @@ class SqlReports:
     async def lifecycle(self, scope: Scope, question: LifecycleQuestion) -> tuple[list[Activity], Cost]:
         results = await self._asked(scope, [lifecycle(scope.numbers, question)])
         return [Activity(**row) for row in results[0].rows], read_cost(results)
+
+    async def takings(self, scope: Scope, question: RevenueQuestion) -> Takings:
+        window = Window(question.from_, question.to)
+        statements = [
+            money.incomes(scope.numbers, question, None),
+            money.top_customers(scope.numbers, question),
+            money.subscriptions(scope.numbers, question),
+            money.visitors(scope.numbers, window),
+        ]
+        if question.interval:
+            statements.append(money.incomes(scope.numbers, question, question.interval))
+        whole, customers, subscribed, visitors, *series = results = await self._asked(scope, statements)
+        return Takings(
+            incomes=[Income(**row) for result in (whole, *series) for row in result.rows],
+            customers=[Customer(**row) for row in customers.rows],
+            subscriptions=[Subscriptions(**row) for row in subscribed.rows],
+            visitors={row["project"]: row["visitors"] for row in visitors.rows},
+            cost=read_cost(results),
+        )
+
+    async def credits(
+        self, scope: Scope, question: AttributionQuestion | ChannelRoiQuestion
+    ) -> tuple[list[Credit], list[Spent], Cost]:
+        statements = [money.credits(scope.numbers, question)]
+        if isinstance(question, ChannelRoiQuestion):
+            statements.append(money.ad_spend(scope.numbers, question))
+        credited, *costs = results = await self._asked(scope, statements)
+        spent = [Spent(**row) for result in costs for row in result.rows]
+        return [Credit(**row) for row in credited.rows], spent, read_cost(results)
 
 
 def read_cost(results: Sequence[Result]) -> Cost:

@@ -10,7 +10,9 @@ from typing import Any, Final
 from analytics.questions import ProjectStatsQuestion
 from mcp.projects import over_projects
 from mcp.tool import Tool
+from mcp.tools.attribution import ATTRIBUTION
 from mcp.tools.breakdown import BREAKDOWN
+from mcp.tools.channel_roi import CHANNEL_ROI
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
@@ -19,6 +21,7 @@ from mcp.tools.list_projects import LIST_PROJECTS
 from mcp.tools.overview import OVERVIEW
 from mcp.tools.query_events import QUERY_EVENTS
 from mcp.tools.retention import RETENTION
+from mcp.tools.revenue import REVENUE
 from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
@@ -30,6 +33,9 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     BREAKDOWN,
     RETENTION,
     LIFECYCLE,
+    REVENUE,
+    CHANNEL_ROI,
+    ATTRIBUTION,
 )
 
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
