@@ -24,7 +24,7 @@ RESULTS: Final[dict[str, None]] = {}
 
 @functools.cache
 def output_schemas(path: str) -> dict[str, dict[str, Any]]:
-    return {tool.name: tool.listing()["outputSchema"] for tool in TOOLS[path]}
+    return {tool.name: tool.answers for tool in TOOLS[path]}
 
 
 def watch(path: str, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:

@@ -29,13 +29,11 @@ class ProjectSelection(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     project_id: Annotated[ProjectName | None, BeforeValidator(_given)] = Field(
-        default=None, description="Only this project. Without a selector: every project the key sees."
+        default=None, description="Only this project."
     )
-    project_slug: Annotated[ProjectName | None, BeforeValidator(_given)] = Field(
-        default=None, description="Only the project with this slug."
-    )
+    project_slug: Annotated[ProjectName | None, BeforeValidator(_given)] = Field(default=None)
     project_ids: Annotated[list[ProjectName] | None, BeforeValidator(_given)] = Field(
-        default=None, min_length=1, max_length=MAX_SELECTED, description="Only these projects."
+        default=None, min_length=1, max_length=MAX_SELECTED
     )
 
 

@@ -19,10 +19,7 @@ from mcp.tool import Context, Result, Tool
 Read = TypeVar("Read")
 
 EVERY_PROJECT: Final = ProjectSelection()
-_SELECTORS_SAID: Final = (
-    " Covers every project of the account unless project_id, project_slug or project_ids choose; rows carry "
-    "project_id when there is more than one."
-)
+_SELECTORS_SAID: Final = " Every project unless selectors choose; rows then carry project_id."
 
 
 def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[Any]:

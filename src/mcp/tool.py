@@ -129,9 +129,36 @@ class Tool(Generic[Question]):
             "title": self.title,
             "description": self.description,
             "inputSchema": plain_schema(self.input),
-            "outputSchema": plain_schema(self.output, mode="serialization"),
+            "outputSchema": outline(self.answers),
             "annotations": self.hints.annotations(),
         }
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """The whole schema that structured answers keep to."""
+        return plain_schema(self.output, mode="serialization")
+
+
+def outline(schema: dict[str, Any]) -> dict[str, Any]:
+    """An output schema without the columns of its rows and the inside of its envelope: a list of tools has to be short.
+
+    Whatever keeps to the whole schema keeps to this one.
+    """
+    members = {
+        name: _outlined(member) for name, member in schema["properties"].items() if name not in ENVELOPE
+    }
+    required = [name for name in schema["required"] if name not in ENVELOPE]
+    return {"type": "object", "properties": members, "required": required}
+
+
+#: What every answer over a window carries beside its rows.
+ENVELOPE: Final = ("window", "truncated", "meta")
+
+
+def _outlined(member: dict[str, Any]) -> dict[str, Any]:
+    if member.get("type") == "array":
+        return {"type": "array", "items": {"type": "object"}}
+    return {key: value for key, value in member.items() if key in ("type", "enum", "anyOf", "const")}
 
 
 class Output(BaseModel):
@@ -215,8 +242,10 @@ class _Plain:
 
 
 def _noise(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (
-        key == "default" and value in (None, "", [], {}, ())
+    return (
+        (key == "title" and isinstance(value, str))
+        or (key == "default" and value in (None, "", [], {}, ()))
+        or key in ("minLength", "maxLength")
     )
 
 
