@@ -18,6 +18,7 @@ from workers import WorkerEntrypoint
 
 from access.cache import RecordCache
 from access.gate import Gate
+from access.rate_limits import Buckets, Guard, RateLimits, Route
 from access.records import AccountRecord, KeyRecord
 from analytics.paging import EventPages, cursor_secret
 from storage.d1 import D1
@@ -31,6 +32,8 @@ from web.messages import Request, Response, error_response
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
 _KEYS: RecordCache[KeyRecord] = RecordCache()
 _ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
+
+_BUCKETS = Buckets()
 
 #: Streams being written: the event loop alone would let them be collected half-way.
 _STREAMS: set[asyncio.Future[None]] = set()
@@ -77,7 +80,27 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         ip_hash_salt=salt,
         now_ms=_now_ms,
         log=_log,
+        limits=_limits(env),
     )
+
+
+def _limits(env: Any) -> RateLimits:
+    """The limits of docs/limits.md, or none when the operator has turned them off."""
+    if getattr(env, "RATE_LIMITS", None) == "off":
+        return RateLimits(_BUCKETS, rates={})
+    guards: dict[Route, Guard] = {
+        "track": _guard(env.INGEST_LIMIT, 10),
+        "batch": _guard(env.BATCH_LIMIT, 10),
+        "read": _guard(env.READ_LIMIT, 60),
+    }
+    return RateLimits(_BUCKETS, guards=guards, sign_ins=_guard(env.AUTH_LIMIT, 60))
+
+
+def _guard(binding: Any, period_s: int) -> Guard:
+    async def allows(key: str) -> bool:
+        return bool((await binding.limit({"key": key})).success)
+
+    return Guard(allows, period_s)
 
 
 def _secret(env: Any, name: str) -> str | None:

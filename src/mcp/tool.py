@@ -37,6 +37,7 @@ class Context:
     events: ReportingStore
     pages: EventPages
     arrival: Callable[[], Arrival]
+    admit_event: Callable[[], Awaitable[None]]
     now_ms: int
     request_id: str
     request: Accepted | None = None

@@ -40,10 +40,17 @@ class App:
         try:
             response = await self._route(request)
         except Exception as error:
-            response = self._failed(error)
+            response = self._failed(await self._weighed(error, request))
             if isinstance(error, Refusal) and error.code == "origin_not_allowed":
                 return response
         return response.with_headers(readable_by_page(request))
+
+    async def _weighed(self, error: Exception, request: Request) -> Exception:
+        """The failure itself; to an address that fails to authenticate too often, that it does."""
+        address = request.client_ip
+        if not isinstance(error, Refusal) or error.status != 401 or not address or is_local(address):
+            return error
+        return await self._house.limits.refuse(error, address)
 
     def _failed(self, error: Exception) -> Response:
         """What the client hears of a failure; what it must not hear goes to the log."""
@@ -98,4 +105,5 @@ def _refused(refusal: Refusal) -> Response:
         headers["www-authenticate"] = (
             _BARE_CHALLENGE if refusal.code == "missing_bearer_token" else _TOKEN_CHALLENGE
         )
-    return error_response(refusal.status, refusal.code, refusal.details, headers)
+    wait_s = int(headers["retry-after"]) if refusal.status == 429 else None
+    return error_response(refusal.status, refusal.code, refusal.details, headers, wait_s)

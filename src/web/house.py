@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from access.gate import Gate, Principal
+from access.rate_limits import Buckets, RateLimits
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
@@ -23,6 +24,7 @@ class House:
     ip_hash_salt: str
     now_ms: Callable[[], int]
     log: Callable[[str, BaseException], None]
+    limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
 
     def arrival(self, request: Request, principal: Principal, origin: Origin) -> Arrival:
         """What the server knows of the request that brings an event of the principal's one project."""

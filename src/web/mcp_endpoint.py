@@ -81,6 +81,7 @@ async def _serve(request: Request, house: House, endpoint: Endpoint) -> Response
     principal = await house.gate.admit(authorization, house.now_ms())
     if not endpoint.included(principal.plan):
         raise Refusal(402, "plan_limit", {"plan": principal.plan.name, "required": endpoint.least_plan})
+    await house.limits.admit("read", principal, house.now_ms())
     require_media_type(request, ("application/json",))
     _require_acceptable(request)
     body = await read_bytes(request, MCP_BODY_BYTES)
@@ -110,6 +111,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         events=house.events,
         pages=house.pages,
         arrival=lambda: house.arrival(request, principal, "agent"),
+        admit_event=lambda: house.limits.admit("track", principal, house.now_ms()),
         now_ms=house.now_ms(),
         request_id=new_request_id(),
     )

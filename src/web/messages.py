@@ -76,9 +76,19 @@ def stream_response(status: int, events: AsyncGenerator[str]) -> Response:
 
 
 def error_response(
-    status: int, code: str, details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    retry_after_s: int | None = None,
 ) -> Response:
-    """The one shape of an HTTP error: `{"error": <stable code>, "details": {…}}`. Source: contract.md §2."""
-    return json_response(
-        status, {"error": code, "details": dict(details)} if details else {"error": code}, headers
-    )
+    """The one shape of an HTTP error: `{"error": <stable code>, "details": {…}}`. Source: contract.md §2.
+
+    `retry_after_s` is only for 429, whose body says what its header says.
+    """
+    body: dict[str, Any] = {"error": code}
+    if details:
+        body["details"] = dict(details)
+    if retry_after_s is not None:
+        body["retry_after_s"] = retry_after_s
+    return json_response(status, body, headers)

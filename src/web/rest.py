@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from access import rate_limits
 from access.gate import Principal, Refusal, claimed_kind
 from access.token import Kind
 from analytics.event import TrackedEvent
@@ -35,6 +36,13 @@ class RestRoute:
     status: int
     summary: str
     takes_body_key: bool = False
+
+    @property
+    def counts_as(self) -> rate_limits.Route:
+        """The rate limit it is under. Forgetting is as much work as a batch, identifying as one event."""
+        if self.answer in (writing.batch, writing.forget):
+            return "batch"
+        return "track" if self.method == "POST" else "read"
 
     @property
     def takes_events(self) -> bool:
@@ -106,6 +114,7 @@ async def serve_rest(request: Request, house: House, route: RestRoute) -> Respon
     principal = await house.gate.admit(authorization, house.now_ms())
     if principal.kind == "pk" and request.headers.get("origin") not in principal.allowed_origins:
         raise Refusal(403, "origin_not_allowed")
+    await house.limits.admit(route.counts_as, principal, house.now_ms())
     return await route.answer(request, house, principal)
 
 
