@@ -19,6 +19,7 @@ os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
 
 from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
+from access.rate_limits import Buckets, RateLimits  # noqa: E402
 from analytics.paging import EventPages, cursor_secret  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
@@ -125,6 +126,8 @@ class InProcess(Service):
     kv: Namespace = field(default_factory=Namespace)
     log: list[tuple[str, BaseException]] = field(default_factory=list)
     deferred: list[Awaitable[None]] = field(default_factory=list)
+    #: Off, as with RATE_LIMITS = "off": time stands still here. tests/test_limits.py turns them on.
+    limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets(), rates={}))
 
     def __post_init__(self) -> None:
         self.key_cache: RecordCache[Any] = RecordCache()
@@ -141,6 +144,7 @@ class InProcess(Service):
             ip_hash_salt=SALT,
             now_ms=self._now_ms,
             log=lambda event, error: self.log.append((event, error)),
+            limits=self.limits,
         )
 
     def _now_ms(self) -> int:

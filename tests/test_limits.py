@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from typing import Any
@@ -10,9 +11,15 @@ import pytest
 
 from access.rate_limits import RATES, Buckets, Guard, Rate, RateLimits
 from analytics.window import format_instant, parse_instant
-from tests.house import InProcess
+from tests.house import Answer, InProcess
 from tests.runtime import Runtime
 from web.app import App
+
+
+@pytest.fixture
+def house() -> InProcess:
+    return InProcess(limits=RateLimits(Buckets()))
+
 
 EVENT = {"event": "view", "anonymous_id": "a"}
 
@@ -150,13 +157,19 @@ def test_an_isolate_keeps_the_most_recent_buckets_and_no_more() -> None:
 @pytest.mark.worker
 def test_the_worker_limits_batches_and_its_platform_limits_failed_authentications(worker: Runtime) -> None:
     keys = worker.account("pro")["projects"][0]
-    answers = [worker.post("/v1/batch", {"events": [EVENT]}, keys["sk"]) for _ in range(60)]
+
+    def post(path: str, value: Any, key: str, address: str = "127.0.0.1") -> Answer:
+        headers = {"authorization": f"Bearer {key}", "cf-connecting-ip": address}
+        headers["content-type"] = "application/json"
+        return worker.request("POST", path, headers=headers, body=json.dumps(value).encode())
+
+    answers = [post("/v1/batch", {"events": [EVENT]}, keys["sk"]) for _ in range(60)]
     refused = [answer for answer in answers if answer.status == 429]
     assert {answer.status for answer in answers} == {202, 429}
     assert all(
         answer.headers["retry-after"] == "1" and answer.json["retry_after_s"] == 1 for answer in refused
     )
     address = f"203.0.113.{random.randrange(256)}"
-    failed = [worker.post("/v1/track", EVENT, "nonsense", cf_connecting_ip=address) for _ in range(62)]
+    failed = [post("/v1/track", EVENT, "nonsense", address) for _ in range(62)]
     assert {answer.status for answer in failed} == {401, 429}
-    assert worker.post("/v1/track", EVENT, keys["sk"], cf_connecting_ip=address).status == 202
+    assert post("/v1/track", EVENT, keys["sk"], address).status == 202
