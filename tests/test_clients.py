@@ -120,6 +120,35 @@ def test_documented_errors_arrive_as_such(
     assert missing["error"]["data"] == {"uri": "nothing://here"}
 
 
+@CLIENTS
+@MODES
+def test_prompts_completions_and_progress_arrive(
+    worker: Runtime, project: dict[str, str], client: Client, mode: str
+) -> None:
+    slow = ("funnel", {**WINDOW, "steps": ["$pageview", "signup"]})
+    asked = job(worker, project["rk"], mode, [slow, ("get_stats", WINDOW)], [])
+    report = client(
+        asked
+        | {
+            "prompts": [
+                ("weekly_review", {"goal": "signup"}),
+                ("incident_review", {}),
+                ("no_such_prompt", {}),
+            ],
+            "completions": [("weekly_review", "goal", "sig"), ("weekly_review", "goal", "nothing")],
+        }
+    )
+    assert {"weekly_review", "channel_report", "funnel_analysis", "incident_review"} <= set(report["prompts"])
+    given, missing, unknown = report["prompted"]
+    assert "`signup`" in given["text"]
+    assert missing["error"]["code"] == unknown["error"]["code"] == -32602
+    assert missing["error"]["data"]["missing"] == ["what"]
+    assert unknown["error"]["data"] == {"name": "no_such_prompt"}
+    assert report["completed"] == [{"values": ["signup"]}, {"values": []}]
+    assert [call["progress"] for call in report["calls"]] == [[0], []]
+    assert [call["is_error"] for call in report["calls"]] == [False, False]
+
+
 INSPECTED = [
     ("get_stats", ANSWERS[0]),
     ("top_sources", ANSWERS[1]),
@@ -128,7 +157,7 @@ INSPECTED = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["legacy", "modern"])
+@pytest.mark.parametrize("mode", ["legacy", "auto", "modern"])
 def test_the_inspector_lists_calls_and_reads(worker: Runtime, project: dict[str, str], mode: str) -> None:
     def ask(*arguments: str, key: str = "rk") -> Any:
         done = inspector(f"{worker.url}/mcp", project[key], mode, *arguments)
@@ -145,6 +174,11 @@ def test_the_inspector_lists_calls_and_reads(worker: Runtime, project: dict[str,
         assert rows == expected or (expected is None and len(rows) == 1)
     for uri in ("events://recent", "schema://events"):
         assert json.loads(ask("--method", "resources/read", "--uri", uri)["contents"][0]["text"]) is not None
+    templates = ask("--method", "resources/templates/list")["resourceTemplates"]
+    assert [one["name"] for one in templates] == ["events-of-a-name", "journey-of-a-user"]
+    assert "weekly_review" in {one["name"] for one in ask("--method", "prompts/list")["prompts"]}
+    prompt = ["--method", "prompts/get", "--prompt-name", "weekly_review", "--prompt-args", "goal=signup"]
+    assert "`signup`" in ask(*prompt)["messages"][0]["content"]["text"]
     event = json.dumps(
         {"event": "signup", "event_id": "s1", "anonymous_id": "ada", "timestamp": "2026-05-10T09:00:30Z"}
     )

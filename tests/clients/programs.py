@@ -1,7 +1,7 @@
 """Runs the official clients as programs of their own against a URL; each reports what it saw in the same shape.
 
-Shape: `version`, `tools` and `resources` (names), `calls` (`{text, structured, is_error}` or `{error}`), `reads`
-(`{text}` or `{error}`).
+Shape: `version`; `tools`, `resources` and `prompts` (names); `calls` (`{text, structured, is_error}` or `{error}`, and
+`progress`); `reads` and `prompted` (`{text}` or `{error}`); `completed` (`{values}` or `{error}`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import sys
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference
 
 from mcp import Client  # not src/mcp: it runs where the official package is installed
 
@@ -26,6 +27,24 @@ def called(result):
     }
 
 
+async def call(client, tool, arguments):
+    heard = []
+
+    async def on_progress(progress, _total, _message):
+        heard.append(progress)
+
+    asked = client.call_tool(tool, arguments, progress_callback=on_progress)
+    return await outcome(asked, called) | {"progress": heard}
+
+
+def prompted(result):
+    return {"text": result.messages[0].content.text}
+
+
+def completed(result):
+    return {"values": result.completion.values}
+
+
 async def main(job):
     headers = {"Authorization": f"Bearer {job['key']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
@@ -36,13 +55,22 @@ async def main(job):
                 "tools": [tool.name for tool in (await client.list_tools()).tools],
                 "resources": [str(one.uri) for one in (await client.list_resources()).resources],
                 "templates": len((await client.list_resource_templates()).resource_templates),
-                "calls": [
-                    await outcome(client.call_tool(tool, arguments), called)
-                    for tool, arguments in job["calls"]
-                ],
+                "calls": [await call(client, tool, arguments) for tool, arguments in job["calls"]],
                 "reads": [
                     await outcome(client.read_resource(uri), lambda result: {"text": result.contents[0].text})
                     for uri in job["reads"]
+                ],
+                "prompts": [prompt.name for prompt in (await client.list_prompts()).prompts],
+                "prompted": [
+                    await outcome(client.get_prompt(name, arguments), prompted)
+                    for name, arguments in job.get("prompts", [])
+                ],
+                "completed": [
+                    await outcome(
+                        client.complete(PromptReference(name=name), {"name": argument, "value": value}),
+                        completed,
+                    )
+                    for name, argument, value in job.get("completions", [])
                 ],
             }
 

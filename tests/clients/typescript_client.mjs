@@ -21,20 +21,31 @@ const report = {
   tools: (await client.listTools()).tools.map((tool) => tool.name),
   resources: (await client.listResources()).resources.map((one) => one.uri),
   templates: (await client.listResourceTemplates()).resourceTemplates.length,
+  prompts: (await client.listPrompts()).prompts.map((prompt) => prompt.name),
   calls: [],
   reads: [],
+  prompted: [],
+  completed: [],
 };
 for (const [name, args] of job.calls) {
-  report.calls.push(
-    await outcome(client.callTool({ name, arguments: args }), ({ content, structuredContent, isError }) => ({
-      text: content[0].text,
-      structured: structuredContent ?? null,
-      is_error: isError ?? false,
-    })),
-  );
+  const progress = [];
+  const onprogress = (heard) => progress.push(heard.progress);
+  const seen = await outcome(client.callTool({ name, arguments: args }, { onprogress }), ({ content, structuredContent, isError }) => ({
+    text: content[0].text,
+    structured: structuredContent ?? null,
+    is_error: isError ?? false,
+  }));
+  report.calls.push({ ...seen, progress });
 }
 for (const uri of job.reads) {
   report.reads.push(await outcome(client.readResource({ uri }), ({ contents }) => ({ text: contents[0].text })));
+}
+for (const [name, args] of job.prompts ?? []) {
+  report.prompted.push(await outcome(client.getPrompt({ name, arguments: args }), ({ messages }) => ({ text: messages[0].content.text })));
+}
+for (const [name, argument, value] of job.completions ?? []) {
+  const params = { ref: { type: "ref/prompt", name }, argument: { name: argument, value } };
+  report.completed.push(await outcome(client.complete(params), ({ completion }) => ({ values: completion.values })));
 }
 await client.close();
 console.log(JSON.stringify(report));
