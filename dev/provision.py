@@ -16,7 +16,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -199,17 +199,31 @@ DEMO_ACCOUNTS: Final[tuple[tuple[str, PlanName, tuple[tuple[str, str], ...]], ..
 
 
 def first_run() -> None:
-    """The demo accounts: business with two projects, free, pro; every kind of key, real ones."""
-    if rows("SELECT id FROM accounts LIMIT 1"):
-        raise CommandError("this database already holds accounts")
-    number, changes, minted = 1, [], []
-    for name, plan, wanted in DEMO_ACCOUNTS:
-        keys_of_account, change = new_account(name, plan, wanted, LOCAL_ORIGINS, number, ak_expires_ms=None)
-        number += len(wanted)
-        changes.append(change)
-        minted.append(keys_of_account)
+    """The demo accounts: business with two projects, free, pro; every kind of key, real ones.
+
+    A first start that was interrupted may have left the accounts and lost their keys: they get new ones.
+    """
+    found = rows("SELECT id FROM accounts ORDER BY plan = 'business' DESC, created_at, id")
+    if found:
+        minted, changes = zip(*(renewed_keys(row["id"]) for row in found), strict=True)
+    else:
+        minted, changes = zip(*demo_accounts(), strict=True)
     business, *others = minted
     apply(join(*changes), dev_keys={**business, "others": others})
+
+
+def demo_accounts() -> Iterator[tuple[dict[str, Any], Change]]:
+    number = 1
+    for name, plan, wanted in DEMO_ACCOUNTS:
+        yield new_account(name, plan, wanted, LOCAL_ORIGINS, number, ak_expires_ms=None)
+        number += len(wanted)
+
+
+def renewed_keys(account_id: str) -> tuple[dict[str, Any], Change]:
+    """New keys for an account that is there, and its record in KV, which may be missing too."""
+    account = stored_account(account_id)
+    keys_of_account, change = all_keys(account, ak_expires_ms=None)
+    return keys_of_account, join({"kv": [account_entry(account)]}, change)
 
 
 def new_account(
@@ -227,15 +241,20 @@ def new_account(
     ]
     owned = tuple(OwnedProject(project, frozenset(origins)) for project in projects)
     account = AccountRecord(new_id("acc"), plan, "active", owned)
+    keys_of_account, change = all_keys(account, ak_expires_ms)
+    return keys_of_account, join(put_account(account, name), change)
+
+
+def all_keys(account: AccountRecord, ak_expires_ms: int | None) -> tuple[dict[str, Any], Change]:
+    """One account key and the three keys of each project, in the shape of dev-keys.json."""
     token, _id, ak_change = put_key("ak", "live", account.id, None, "", ak_expires_ms)
-    described, changes = [], [put_account(account, name), ak_change]
-    for project in projects:
-        entry, change = project_keys(account.id, project)
+    described, changes = [], [ak_change]
+    for one in account.projects:
+        entry, change = project_keys(account.id, one.project)
         described.append(entry)
         changes.append(change)
-    return {"account": {"id": account.id, "plan": plan, "ak": token.text}, "projects": described}, join(
-        *changes
-    )
+    head = {"id": account.id, "plan": account.plan, "ak": token.text}
+    return {"account": head, "projects": described}, join(*changes)
 
 
 def project_keys(account_id: str, project: Project) -> tuple[dict[str, str], Change]:
