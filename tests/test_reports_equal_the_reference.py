@@ -118,7 +118,10 @@ def check(
     start, end = ends
     expected = getattr(reference_more, tool)(ledger.rows, from_ms=start, to_ms=end, **options, **known)
     window = {"from": format_instant(start), "to": format_instant(end)}
-    found = ledger.service.rows(ledger.project["rk"], tool, **window, **options)
+    result = ledger.service.call(ledger.project["rk"], tool, **window, **options)
+    found = result["structuredContent"]["rows"]
+    if result["structuredContent"]["truncated"]:  # too long for a client to take in: the first rows, and said so
+        expected = expected[: max(len(found), 1)]
     assert found == (expected if about is None else near(expected, about)), (tool, window, options)
 
 
