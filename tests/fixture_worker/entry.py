@@ -18,6 +18,7 @@ from workers import WorkerEntrypoint
 
 from access.gate import Principal
 from access.plans import PLANS
+from access.rate_limits import Buckets, RateLimits
 from analytics.scope import Project
 from web.app import App
 from web.house import House
@@ -46,9 +47,11 @@ class Default(WorkerEntrypoint):
     async def fetch(self, request: Any) -> Any:
         house = House(
             events=None,
+            pages=None,
             gate=OpenGate(),
             ip_hash_salt="",
             now_ms=lambda: int(time.time() * 1000),
             log=lambda event, error: print(event, repr(error)),
+            limits=RateLimits(Buckets(), rates={}),
         )
         return shipped.worker_response(await App(house).handle(shipped.request_of(request)))
