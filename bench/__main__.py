@@ -16,7 +16,6 @@ from bench.ours import Say
 from bench.programs import ROOT
 
 STATE: Final = ROOT / "bench/.state"
-MILLION: Final = 1_000_000
 
 
 def options() -> argparse.Namespace:
@@ -50,7 +49,11 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"[{time.monotonic() - began:6.0f} s] {text}", flush=True)
 
-    sizes = [chosen.events] if chosen.events else [MILLION, *([10 * MILLION] if chosen.full else [])]
+    sizes = (
+        [chosen.events]
+        if chosen.events
+        else [report.SMALLEST, *([10 * report.SMALLEST] if chosen.full else [])]
+    )
     for events in sizes:
         if chosen.part != "requests":
             say(f"storage: {events:,} events")
@@ -68,9 +71,11 @@ def main() -> int:
             )
             keep(f"storage-{events}", result)
     if chosen.part != "storage":
-        keep("requests", requests(STATE / str(sizes[0]), chosen, say))
-    text = report.write(STATE)
+        keep(f"requests-{sizes[0]}", requests(STATE / str(sizes[0]), chosen, say))
+    text = report.text(STATE, sizes)
     print(text)
+    if min(sizes) >= report.SMALLEST:
+        report.write(report.text(STATE, report.kept(STATE)))
     return 1 if "rows differ**" in text else 0
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from access.plans import PLANS
 from analytics.event import Arrival, Event, TrackedEvent, enrich
+from analytics.scope import Project, Scope
 from bench.data import BATCH_EVENTS, COUNTRY_CODES, PROJECTS, Batch, Generator, agent_of, batch_of, slug
 from bench.data import Event as Generated
 from bench.programs import ROOT, JsonLines, cpu_ms
-from storage.database import Statement
-from storage.fold import fold
-from storage.inbox import accept
+from storage.database import Database, Result, Statement
+from storage.event_store import SqlEventStore
 
 NODE: Final = ROOT / "node_modules"
 _IN_FLIGHT: Final = 3
@@ -44,13 +47,6 @@ class Written:
     events: int = 0
     rows_read: int = 0
     rows_written: int = 0
-    seconds: float = 0.0
-    cpu_s: float = 0.0
-
-    def add(self, events: int, results: Sequence[dict[str, Any]]) -> None:
-        self.events += events
-        self.rows_read += sum(one["meta"]["rows_read"] for one in results)
-        self.rows_written += sum(one["meta"]["rows_written"] for one in results)
 
 
 @dataclass
@@ -149,37 +145,84 @@ class Ours:
         return outcome | {"cpu_s": (cpu_ms(self.pid) - used) / 1000}
 
     def load_directly(self, generator: Generator, over_http_events: int, say: Say) -> dict[str, Written]:
-        """The rest of the events, 1,000 of one project at a time: made and folded by the statements that the Worker runs,
-        on the same binding, without the HTTP request around them. Shape: what it cost, for p01 and for the others."""
-        keys = self._keys()
+        """The rest of the events, 1,000 of one project at a time: stored and folded by the Worker's own event store, run
+        here, on the Worker's D1. Shape: what it cost, for p01 and for the others."""
         written = {"p01": Written(), "others": Written()}
-        pending: list[tuple[str, int]] = []
-        began, told = time.monotonic(), time.monotonic()
-
-        def collect() -> None:
-            name, count = pending.pop(0)
-            written[name].add(count, self.host.receive()["results"])
-
-        for events in _chunks(without_http(generator, over_http_events)):
-            place = events[0].place
-            number = self.numbers[place]
-            claim = events[0].event_id
-            statements = [accept(keys[number], number, _enriched(events), claim), *fold([number])]
-            self.host.send(_message(statements))
-            pending.append(("p01" if place == 0 else "others", len(events)))
-            if len(pending) >= _IN_FLIGHT:
-                collect()
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                done = sum(one.events for one in written.values())
-                say(f"  {done:,} events, {done / (told - began):,.0f} a second …")
-        while pending:
-            collect()
+        events = without_http(generator, over_http_events)
+        asyncio.run(self._store(events, written, say))
         return written
 
-    def _keys(self) -> dict[int, str]:
+    async def _store(self, events: Iterator[Generated], written: dict[str, Written], say: Say) -> None:
+        link = HostLink(self.host)
+        scopes = self._scopes()
+        in_flight: set[asyncio.Task[None]] = set()
+        began = told = time.monotonic()
+        for chunk in chunks(events):
+            mine = written["p01" if chunk[0].place == 0 else "others"]
+            in_flight.add(
+                asyncio.create_task(store_chunk(link.database(mine), scopes[chunk[0].place], chunk))
+            )
+            mine.events += len(chunk)
+            while len(in_flight) >= _IN_FLIGHT:
+                done, in_flight = await asyncio.wait(in_flight, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                stored = sum(one.events for one in written.values())
+                say(f"  {stored:,} events, {stored / (told - began):,.0f} a second …")
+        await asyncio.gather(*in_flight)
+
+    def _scopes(self) -> list[Scope]:
         found = self.rows(Statement("SELECT id, project FROM api_keys WHERE kind = 'sk'"))
-        return {row["project"]: row["id"] for row in found}
+        keys = {row["project"]: row["id"] for row in found}
+        projects = [
+            Project(number, one["id"], one["slug"], one["name"])
+            for number, one in zip(self.numbers, self.projects, strict=True)
+        ]
+        return [Scope(keys[one.number], self.account["id"], (one,)) for one in projects]
+
+
+class HostLink:
+    """Several batches under way to bench/host.mjs, which answers them in the order they were sent."""
+
+    def __init__(self, host: JsonLines) -> None:
+        self._host = host
+        self._answers = ThreadPoolExecutor(1)
+
+    def database(self, written: Written) -> HostDatabase:
+        return HostDatabase(self, written)
+
+    async def ask(self, message: Any) -> Any:
+        self._host.send(message)
+        return await asyncio.get_running_loop().run_in_executor(self._answers, self._host.receive)
+
+
+class HostDatabase:
+    """The Database port on the Worker's D1; counts what D1 says it read and wrote."""
+
+    def __init__(self, link: HostLink, written: Written) -> None:
+        self._link, self._written = link, written
+
+    async def batch(self, statements: Sequence[Statement]) -> list[Result]:
+        answer = await self._link.ask(_message(statements))
+        results = [
+            Result(one["rows"], *(one["meta"][key] for key in ("changes", "rows_read", "rows_written")))
+            for one in answer["results"]
+        ]
+        self._written.rows_read += sum(one.rows_read for one in results)
+        self._written.rows_written += sum(one.rows_written for one in results)
+        return results
+
+
+async def store_chunk(database: Database, scope: Scope, events: Sequence[Generated]) -> None:
+    """Events of one project, as POST /v1/batch stores them, and the fold it defers."""
+    deferred: list[Awaitable[None]] = []
+    await SqlEventStore(database, deferred.append).append(
+        scope, _enriched(events), PLANS["business"].events_per_month
+    )
+    for work in deferred:
+        await work
 
 
 def database_file(persist: Path) -> Path:
@@ -222,7 +265,7 @@ def _http_share(generator: Generator, place: int, events: int) -> int:
     return generator.share(place) * events // max(1, generator.total)
 
 
-def _chunks(events: Iterator[Generated]) -> Iterator[list[Generated]]:
+def chunks(events: Iterator[Generated]) -> Iterator[list[Generated]]:
     """Events of one project, 1,000 at a time, in the order of their time."""
     waiting: dict[int, list[Generated]] = {}
     for event in events:

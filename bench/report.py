@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from bench.storage_part import ESTIMATE
 PAGE: Final = ROOT / "docs/performance.md"
 BEGIN: Final = "<!-- results: written by npm run bench -->"
 END: Final = "<!-- end of results -->"
+#: Fewer events are a try, which is printed and not kept.
+SMALLEST: Final = 1_000_000
 
 _ENGINES: Final = {
     "ours": "ours in D1",
@@ -35,12 +37,21 @@ _SERVERS: Final = {
 }
 
 
-def write(state: Path, page: Path = PAGE) -> str:
-    """Writes what was measured so far into the page, and gives it. Absent parts are left out."""
-    text = "\n\n".join(_parts(state))
+def text(state: Path, sizes: Sequence[int]) -> str:
+    """What was measured of these numbers of events. Absent parts are left out."""
+    return "\n\n".join(_parts(state, sizes))
+
+
+def kept(state: Path) -> list[int]:
+    """The numbers of events whose results are worth keeping: a million or more."""
+    found = [int(file.stem.partition("-")[2]) for file in state.glob("storage-*.json")]
+    return sorted(events for events in found if events >= SMALLEST)
+
+
+def write(text: str, page: Path = PAGE) -> None:
+    """Puts the results into the page."""
     before, rest = page.read_text().split(BEGIN)
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
-    return text
 
 
 def machine() -> str:
@@ -56,24 +67,24 @@ def machine() -> str:
     )
 
 
-def _parts(state: Path) -> Iterator[str]:
-    stored = [json.loads(file.read_text()) for file in state.glob("storage-*.json")]
-    stored.sort(key=lambda one: one["result"]["events"])
+def _parts(state: Path, sizes: Sequence[int]) -> Iterator[str]:
+    stored, asked = (
+        [json.loads(file.read_text()) for size in sizes if (file := state / f"{part}-{size}.json").exists()]
+        for part in ("storage", "requests")
+    )
     for one in stored:
         result = one["result"]
         yield f"### Storage, {size(result['events'])} events"
         yield f"{one['at']}, {one['machine']}. {result['runs']} turns after one that is not counted."
         yield from _answers(result["answers"])
         yield f"Storing them:\n\n{_stored(result)}"
-    requests = state / "requests.json"
-    asked = json.loads(requests.read_text()) if requests.exists() else None
-    if asked is not None:
+    for one in asked[:1]:
         yield "### The whole request: `top_sources` of 30 days, 20 rows"
-        yield f"{asked['at']}, {asked['machine']}."
-        yield _requests(asked["result"])
+        yield f"{one['at']}, {one['machine']}."
+        yield _requests(one["result"])
     if stored:
         goals = storage_goals([one["result"] for one in stored])
-        goals += request_goals(asked["result"]) if asked else []
+        goals += request_goals(asked[0]["result"]) if asked else []
         yield "### Goals"
         yield table(("goal", "floor", "target", "reached"), goals)
 

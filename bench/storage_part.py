@@ -168,7 +168,7 @@ def run(options: Options, say: Say) -> dict[str, Any]:
 def fill(ours: Ours, generator: Generator, options: Options, say: Say) -> dict[str, Any]:
     say(f"posting {options.http_events:,} events to /v1/batch …")
     http = ours.load_over_http(generator, options.http_events, options.folder / "batches.jsonl")
-    say("storing the rest through the Worker's statements …")
+    say("storing the rest through the Worker's event store …")
     began = time.monotonic()
     direct = ours.load_directly(generator, options.http_events, say)
     seconds = time.monotonic() - began

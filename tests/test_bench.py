@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from analytics.scope import Project, Scope
 from analytics.window import MS_PER_DAY, parse_instant
 from bench.data import PROJECTS, Event, Generator, agent_of, slug
-from bench.ours import Reply, Written, over_http, without_http
+from bench.ours import Reply, Written, chunks, over_http, store_chunk, without_http
 from bench.questions import Question, canonical, differences, limited, questions, worst_error
-from bench.report import BEGIN, PAGE, write
+from bench.report import BEGIN, PAGE, kept, text, write
 from bench.storage_part import Answers, measure
 from storage.database import Statement
 from tests.house import NOW, InProcess
@@ -92,6 +93,25 @@ def test_tools_sql_and_raw_scan_agree_on_every_question(filled: tuple[InProcess,
             assert canonical(question, rows, slugs(house)) == tool, question.name
 
 
+def test_events_stored_directly_give_the_same_answers(filled: tuple[InProcess, dict[str, Any]]) -> None:
+    other = InProcess()
+    keys = other.account("business", *map(slug, range(PROJECTS)))
+    key_ids = {
+        row["project"]: row["id"]
+        for row in other.db.connection.execute("SELECT * FROM api_keys WHERE kind = 'sk'")
+    }
+    numbers = {name: number for number, name in slugs(other).items()}
+    for chunk in chunks(GENERATOR.events()):
+        number = numbers[slug(chunk[0].place)]
+        project = Project(number, keys["projects"][chunk[0].place]["id"], slug(chunk[0].place), "")
+        asyncio.run(store_chunk(other.db, Scope(key_ids[number], keys["account"]["id"], (project,)), chunk))
+    for house in (filled[0], other):
+        house.fold()
+    for first, second in zip(asked(filled[0]), asked(other), strict=True):
+        expected = canonical(first, run(filled[0], first.ours), slugs(filled[0]))
+        assert canonical(second, run(other, second.ours), slugs(other)) == expected, first.name
+
+
 def test_sources_are_what_the_generator_says(filled: tuple[InProcess, dict[str, Any]]) -> None:
     """So the other engines, which are loaded with the generator's columns, hold what the service made of the events."""
     house, keys = filled
@@ -146,7 +166,11 @@ def test_a_measurement_ends_in_a_page_that_says_where_answers_differ(
     page = tmp_path / "performance.md"
     page.write_text(PAGE.read_text())
 
-    lines = write(tmp_path, page).splitlines()
+    found = text(tmp_path, [EVENTS])
+    write(found, page)
+    lines = page.read_text().splitlines()
+    assert found in page.read_text()
+    assert kept(tmp_path) == []
     assert page.read_text().startswith(PAGE.read_text().split(BEGIN)[0])
     assert [line for line in lines if "differ**" in line] == [
         line for line in lines if line.startswith(f"| {wrong} | 0.50")
