@@ -17,27 +17,28 @@ from storage.sql_parts import Binder
 #: 7 ip_hash, 8 origin, 9 received_ms
 PAYLOAD_USER_ID: Final = 2
 
-_COLUMNS: Final = """
-SELECT e.ts, name.value AS event_name, e.payload ->> 1 AS anonymous_id, e.payload ->> 2 AS user_id,
+_LABELLED: Final = """
+SELECT newest.ts, name.value AS event_name, newest.payload ->> 1 AS anonymous_id, newest.payload ->> 2 AS user_id,
        source.value AS source, medium.value AS medium, campaign.value AS campaign,
        substr(rule.value, 1, instr(rule.value, ':') - 1) AS source_confidence,
-       e.payload ->> 5 AS referrer, e.payload ->> 4 AS url, path.value AS path, country.value AS country,
-       device_type.value AS device_type, e.payload -> 6 AS properties,
-       CAST(e.event AS TEXT) AS at_event, e.name AS at_name, CAST(e.visitor AS TEXT) AS at_visitor
-  FROM events AS e
-  LEFT JOIN dictionary AS name ON name.id = e.name
-  LEFT JOIN dictionary AS source ON source.id = e.source
-  LEFT JOIN dictionary AS medium ON medium.id = e.medium
-  LEFT JOIN dictionary AS campaign ON campaign.id = e.campaign
-  LEFT JOIN dictionary AS rule ON rule.id = e.rule
-  LEFT JOIN dictionary AS path ON path.id = e.path
-  LEFT JOIN dictionary AS country ON country.id = e.country
-  LEFT JOIN dictionary AS device_type ON device_type.id = e.device_type
- WHERE e.project = ?1"""
+       newest.payload ->> 5 AS referrer, newest.payload ->> 4 AS url, path.value AS path, country.value AS country,
+       device_type.value AS device_type, newest.payload -> 6 AS properties,
+       CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor
+  FROM (SELECT e.* FROM events AS e WHERE e.project = ?1{conditions}
+        {newest_first} LIMIT {limit}) AS newest
+  LEFT JOIN dictionary AS name ON name.id = newest.name
+  LEFT JOIN dictionary AS source ON source.id = newest.source
+  LEFT JOIN dictionary AS medium ON medium.id = newest.medium
+  LEFT JOIN dictionary AS campaign ON campaign.id = newest.campaign
+  LEFT JOIN dictionary AS rule ON rule.id = newest.rule
+  LEFT JOIN dictionary AS path ON path.id = newest.path
+  LEFT JOIN dictionary AS country ON country.id = newest.country
+  LEFT JOIN dictionary AS device_type ON device_type.id = newest.device_type
+ {newest_first_again}"""
 
 #: The key gives the days in order; only the events of the days that are needed get sorted. No two events are equal.
 _NEWEST_FIRST: Final = (
-    " ORDER BY e.project DESC, e.day DESC, e.ts DESC, e.event DESC, e.name DESC, e.visitor DESC"
+    "ORDER BY {0}.project DESC, {0}.day DESC, {0}.ts DESC, {0}.event DESC, {0}.name DESC, {0}.visitor DESC"
 )
 
 #: Columns that place a row, which no answer shows.
@@ -85,12 +86,18 @@ def select_events(project: int, question: EventsQuestion, rest: Beyond | None = 
     if question.user_id is not None:
         conditions.append(f"e.payload ->> {PAYLOAD_USER_ID} = {binder.bind(question.user_id)}")
     where = "".join(f"\n   AND {condition}" for condition in conditions)
-    return binder.statement(f"{_COLUMNS}{where}\n{_NEWEST_FIRST} LIMIT {binder.bind(question.limit + 1)}")
+    return binder.statement(_newest(where, binder.bind(question.limit + 1)))
 
 
 def select_recent(project: int, limit: int) -> Statement:
     """The newest events of one project, whatever their age."""
-    return Statement(f"{_COLUMNS}\n{_NEWEST_FIRST} LIMIT ?2", (project, limit))
+    return Statement(_newest("", "?2"), (project, limit))
+
+
+def _newest(conditions: str, limit: str) -> str:
+    """The rows are chosen first: a day has thousands, and only those shown are worth looking up their texts."""
+    first, again = _NEWEST_FIRST.format("e"), _NEWEST_FIRST.format("newest")
+    return _LABELLED.format(conditions=conditions, newest_first=first, limit=limit, newest_first_again=again)
 
 
 def _after(binder: Binder, place: Place) -> str:
