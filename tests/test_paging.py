@@ -113,6 +113,25 @@ def test_query_events_pages_alike_over_one_project_and_over_several(service: Ser
     assert tool_pages(service, rk, "/mcp", 2) == own
 
 
+def test_a_relative_window_stays_that_of_the_first_page(house: InProcess) -> None:
+    """`7d` is later a minute later; the pages still add up to what the first one was asked about."""
+    keys = house.account()["projects"][0]
+    house.now = "2026-05-20T12:00:00Z"
+    instants = ["2026-05-13T12:00:00Z", "2026-05-14T00:00:00Z", "2026-05-20T11:59:59Z"]
+    house.track(keys["sk"], *numbered(instants))
+    asked = {"from": "7d", "to": "now", "limit": 1}
+    first = house.call(keys["rk"], "query_events", **asked)["structuredContent"]
+    house.now = "2026-05-20T12:05:00Z"
+    house.track(keys["sk"], *numbered(["2026-05-20T12:01:00Z"]))
+    second = house.call(keys["rk"], "query_events", **asked, cursor=first["next_cursor"])["structuredContent"]
+    third = house.call(keys["rk"], "query_events", **asked, cursor=second["next_cursor"])["structuredContent"]
+    assert told(first["rows"] + second["rows"] + third["rows"]) == [2, 1, 0]
+    assert first["window"] == second["window"] == third["window"]
+    assert "next_cursor" not in third
+    other = house.call(keys["rk"], "query_events", **{**asked, "from": "14d"}, cursor=first["next_cursor"])
+    assert other["isError"] is True
+
+
 def test_a_bad_cursor_is_an_error_that_names_it(service: Service, account: dict[str, Any]) -> None:
     keys = account["projects"][0]
     service.track(keys["sk"], *numbered([f"2026-05-10T09:00:0{second}Z" for second in range(4)]))
@@ -168,8 +187,8 @@ def test_a_cursor_tells_no_secret_and_opens_only_under_its_own(house: InProcess)
     house.track(keys["sk"], *numbered(["2026-05-10T09:00:00Z"] * 4))
     cursor = house.get(f"/v1/query?{urlencode(MAY | {'limit': '2'})}", keys["rk"]).json["next_cursor"]
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    assert struct.unpack(">q", raw[16:24]) == (1778403600000,)
-    assert len(raw) == 16 + 5 * 8
+    assert struct.unpack(">qqq", raw[16:40]) == (1777593600000, 1780272000000, 1778403600000)
+    assert len(raw) == 16 + 7 * 8
     house.app = type(house.app)(house.wiring(b"\1" * 32))
     answer = house.get(f"/v1/query?{urlencode(MAY | {'limit': '2', 'cursor': cursor})}", keys["rk"])
     assert answer.json["error"] == "invalid_params"

@@ -1,6 +1,7 @@
 """Pages of events: a cursor is the place of the last event shown, sealed to the question and the projects asked about.
 
-A cursor is opaque to clients, and it opens only for who could have received it: same arguments, same projects.
+A cursor is opaque to clients, and it opens only for who could have received it: same arguments, same projects. It holds
+the window of the first page, so that `7d` means the same on every page.
 """
 
 from __future__ import annotations
@@ -10,20 +11,30 @@ import binascii
 import hmac
 import json
 import struct
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 from analytics.problems import InvalidArgumentsError
 from analytics.questions import EventsQuestion
 from analytics.scope import Scope
 from analytics.store import Answer, EventStore, Place
+from analytics.window import Window
 
 _DOMAIN: Final = b"mm-cursor-v1\0"
 _SEAL_BYTES: Final = 16
-#: The members of a `Place` in their order.
-_PLACE: Final = struct.Struct(">qqqqq")
+#: The members of a `Window` and of a `Place` in their order.
+_POSITION: Final = struct.Struct(">qqqqqqq")
 #: Arguments that may change from page to page.
 _FREE: Final = frozenset({"cursor", "limit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events, the window they were sought in, and the cursor of the next page, or None when this was the last."""
+
+    answer: Answer
+    window: Window
+    next_cursor: str | None
 
 
 def cursor_secret(pepper: bytes) -> bytes:
@@ -38,21 +49,24 @@ class EventPages:
         self._events = events
         self._secret = secret
 
-    async def read(self, scope: Scope, question: EventsQuestion) -> tuple[Answer, str | None]:
-        """One page, and the cursor of the next, or None when this was the last.
+    async def read(self, scope: Scope, question: EventsQuestion) -> Page:
+        """One page.
 
         Errors: InvalidArgumentsError for a cursor that was not made for this question; those of the store.
         """
         bound = _bound(scope, question)
-        after = None if question.cursor is None else self._open(question.cursor, bound)
+        window, after = question.window, None
+        if question.cursor is not None:
+            window, after = self._open(question.cursor, bound)
+            question = question.model_copy(update={"from_": window.start_ms, "to": window.end_ms})
         answer = await self._events.events(scope, question, after)
-        return answer, None if answer.last is None else self._seal(answer.last, bound)
+        return Page(answer, window, None if answer.last is None else self._seal(window, answer.last, bound))
 
-    def _seal(self, place: Place, bound: bytes) -> str:
-        body = _PLACE.pack(*astuple(place))
+    def _seal(self, window: Window, place: Place, bound: bytes) -> str:
+        body = _POSITION.pack(*astuple(window), *astuple(place))
         return base64.urlsafe_b64encode(self._signature(body, bound) + body).decode().rstrip("=")
 
-    def _open(self, cursor: str, bound: bytes) -> Place:
+    def _open(self, cursor: str, bound: bytes) -> tuple[Window, Place]:
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -60,7 +74,8 @@ class EventPages:
         seal, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
         if not hmac.compare_digest(seal, self._signature(body, bound)):
             raise _invalid()
-        return Place(*_PLACE.unpack(body))
+        start_ms, end_ms, *place = _POSITION.unpack(body)
+        return Window(start_ms, end_ms), Place(*place)
 
     def _signature(self, body: bytes, bound: bytes) -> bytes:
         return hmac.digest(self._secret, bound + b"\0" + body, "sha256")[:_SEAL_BYTES]
@@ -69,9 +84,12 @@ class EventPages:
 def _bound(scope: Scope, question: EventsQuestion) -> bytes:
     """What a cursor is good for: the projects and the arguments, as one text."""
     arguments: dict[str, Any] = {
-        name: getattr(question, name) for name in EventsQuestion.model_fields if name not in _FREE
+        name: getattr(question, name)
+        for name in EventsQuestion.model_fields
+        if name not in _FREE and name not in ("from_", "to")
     }
-    return json.dumps([[one.id for one in scope.projects], arguments], sort_keys=True).encode()
+    projects = [one.id for one in scope.projects]
+    return json.dumps([projects, question.asked_window, arguments], sort_keys=True).encode()
 
 
 def _invalid() -> InvalidArgumentsError:

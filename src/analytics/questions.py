@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainValidator,
+    PrivateAttr,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -116,6 +120,24 @@ class WindowQuestion(BaseModel):
 
     from_: From = Field(alias="from")
     to: To
+    _asked: tuple[str, str] = PrivateAttr(("", ""))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_was_asked(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        question = handler(given)
+        if isinstance(given, Mapping):
+            start, end = (str(given.get(name)) for name in ("from", "to"))
+            question._asked = (
+                start if is_relative(start) else str(question.from_),
+                end if is_relative(end) else str(question.to),
+            )
+        return question
+
+    @property
+    def asked_window(self) -> tuple[str, str]:
+        """The window as the asker means it: a relative end in its words, as `7d` is later again an hour later."""
+        return self._asked
 
     @field_validator("to")
     @classmethod

@@ -16,11 +16,11 @@ async def query(request: Request, house: House, principal: Principal) -> Respons
     """GET /v1/query. 200 `{"rows":[…]}`, with `next_cursor` when more events match."""
     question = asked(EventsQuestion, request, house.now_ms())
     try:
-        answer, cursor = await house.pages.read(principal.scope(), question)
+        page = await house.pages.read(principal.scope(), question)
     except InvalidArgumentsError as error:
         raise Refusal(400, "invalid_params", flattened(error.problems)) from error
-    page: dict[str, Any] = {"rows": answer.rows}
-    return json_response(200, page if cursor is None else page | {"next_cursor": cursor})
+    body: dict[str, Any] = {"rows": page.answer.rows}
+    return json_response(200, body if page.next_cursor is None else body | {"next_cursor": page.next_cursor})
 
 
 async def stats(request: Request, house: House, principal: Principal) -> Response:

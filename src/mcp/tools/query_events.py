@@ -34,12 +34,12 @@ class EventsOutput(RowsOutput):
 
 
 async def _run(question: EventsQuestion, context: Context) -> Reading:
-    answer, cursor = await context.pages.read(context.scope, question)
-    kept = fitting(answer.rows)
-    if kept < len(answer.rows):  # once more, so that the cursor leads on from the last row that fits
-        shorter = question.model_copy(update={"limit": kept})
-        answer, cursor = await context.pages.read(context.scope, shorter)
-    return reading(answer, question.window, **({} if cursor is None else {"next_cursor": cursor}))
+    page = await context.pages.read(context.scope, question)
+    kept = fitting(page.answer.rows)
+    if kept < len(page.answer.rows):  # once more, so that the cursor leads on from the last row that fits
+        page = await context.pages.read(context.scope, question.model_copy(update={"limit": kept}))
+    more = {} if page.next_cursor is None else {"next_cursor": page.next_cursor}
+    return reading(page.answer, page.window, **more)
 
 
 QUERY_EVENTS = Tool(
