@@ -15,8 +15,6 @@ from tests.house import ROOT
 OPEN = {
     "H11": "429 with both hints",
     "H19": "rate limits",
-    "P1": "quota of a month",
-    "P2": "retention",
 }
 CELLS = re.compile(r"\| ([A-Z]\d+) \| (.+) \| ([^|]+) \|")
 NODES = re.compile(r"(?:`[a-z0-9_/]+\.py(?:::\w+)+` ?)+")

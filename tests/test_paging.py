@@ -128,6 +128,9 @@ def test_a_relative_window_stays_that_of_the_first_page(house: InProcess) -> Non
     assert told(first["rows"] + second["rows"] + third["rows"]) == [2, 1, 0]
     assert first["window"] == second["window"] == third["window"]
     assert "next_cursor" not in third
+    told_window = {"from": first["window"]["from"], "to": first["window"]["to"], "limit": 1}
+    absolute = house.call(keys["rk"], "query_events", **told_window, cursor=first["next_cursor"])
+    assert absolute["structuredContent"]["rows"] == second["rows"]
     other = house.call(keys["rk"], "query_events", **{**asked, "from": "14d"}, cursor=first["next_cursor"])
     assert other["isError"] is True
 
@@ -188,7 +191,7 @@ def test_a_cursor_tells_no_secret_and_opens_only_under_its_own(house: InProcess)
     cursor = house.get(f"/v1/query?{urlencode(MAY | {'limit': '2'})}", keys["rk"]).json["next_cursor"]
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     assert struct.unpack(">qqq", raw[16:40]) == (1777593600000, 1780272000000, 1778403600000)
-    assert len(raw) == 16 + 7 * 8
+    assert len(raw) == 16 + 8 * 8
     house.app = type(house.app)(house.wiring(b"\1" * 32))
     answer = house.get(f"/v1/query?{urlencode(MAY | {'limit': '2', 'cursor': cursor})}", keys["rk"])
     assert answer.json["error"] == "invalid_params"

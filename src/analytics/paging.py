@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 import json
 import struct
@@ -22,8 +23,8 @@ from analytics.window import Window
 
 _DOMAIN: Final = b"mm-cursor-v1\0"
 _SEAL_BYTES: Final = 16
-#: The members of a `Window` and of a `Place` in their order.
-_POSITION: Final = struct.Struct(">qqqqqqq")
+#: The members of a `Window` and of a `Place` in their order, and a hash of how the window was asked for.
+_POSITION: Final = struct.Struct(">qqqqqqq8s")
 #: Arguments that may change from page to page.
 _FREE: Final = frozenset({"cursor", "limit"})
 
@@ -57,16 +58,18 @@ class EventPages:
         bound = _bound(scope, question)
         window, after = question.window, None
         if question.cursor is not None:
-            window, after = self._open(question.cursor, bound)
+            window, after = self._open(question, bound)
             question = question.model_copy(update={"from_": window.start_ms, "to": window.end_ms})
         answer = await self._events.events(scope, question, after)
-        return Page(answer, window, None if answer.last is None else self._seal(window, answer.last, bound))
+        return Page(answer, window, None if answer.last is None else self._seal(question, answer.last, bound))
 
-    def _seal(self, window: Window, place: Place, bound: bytes) -> str:
-        body = _POSITION.pack(*astuple(window), *astuple(place))
+    def _seal(self, question: EventsQuestion, place: Place, bound: bytes) -> str:
+        body = _POSITION.pack(*astuple(question.window), *astuple(place), _said(question))
         return base64.urlsafe_b64encode(self._signature(body, bound) + body).decode().rstrip("=")
 
-    def _open(self, cursor: str, bound: bytes) -> tuple[Window, Place]:
+    def _open(self, question: EventsQuestion, bound: bytes) -> tuple[Window, Place]:
+        """The window may be repeated in the words it was asked for, or as the answer told it."""
+        cursor = question.cursor or ""
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -74,27 +77,31 @@ class EventPages:
         seal, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
         if not hmac.compare_digest(seal, self._signature(body, bound)):
             raise _invalid()
-        start_ms, end_ms, *place = _POSITION.unpack(body)
-        return Window(start_ms, end_ms), Place(*place)
+        start_ms, end_ms, *place, said = _POSITION.unpack(body)
+        window = Window(start_ms, end_ms)
+        if said != _said(question) and window != question.window:
+            raise _invalid()
+        return window, Place(*place)
 
     def _signature(self, body: bytes, bound: bytes) -> bytes:
         return hmac.digest(self._secret, bound + b"\0" + body, "sha256")[:_SEAL_BYTES]
 
 
 def _bound(scope: Scope, question: EventsQuestion) -> bytes:
-    """What a cursor is good for: the projects and the arguments, as one text."""
+    """What a cursor is good for: the projects and the arguments but the window, as one text."""
     arguments: dict[str, Any] = {
         name: getattr(question, name)
         for name in EventsQuestion.model_fields
         if name not in _FREE and name not in ("from_", "to")
     }
     projects = [one.id for one in scope.projects]
-    return json.dumps([projects, question.asked_window, arguments], sort_keys=True).encode()
+    return json.dumps([projects, arguments], sort_keys=True).encode()
+
+
+def _said(question: EventsQuestion) -> bytes:
+    return hashlib.sha256("\0".join(question.asked_window).encode()).digest()[:8]
 
 
 def _invalid() -> InvalidArgumentsError:
-    reason = (
-        "is not a next_cursor of these arguments; repeat them as they were, with `from` and `to` as `window` told them, "
-        "or start without a cursor"
-    )
+    reason = "is not a next_cursor of these arguments; repeat them as they were, or start without a cursor"
     return InvalidArgumentsError([{"field": "cursor", "reason": reason}])

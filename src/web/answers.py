@@ -38,6 +38,7 @@ class EventsPage(Output):
 
 class StatsAnswer(Output):
     metric: Metric
+    sampled: bool = Field(False, description="There, and true, when values are estimates (`sample=true`).")
     rows: list[StatsRow]
 
 

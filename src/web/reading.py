@@ -27,7 +27,8 @@ async def stats(request: Request, house: House, principal: Principal) -> Respons
     """GET /v1/stats. 200 `{"metric":…,"rows":[…]}`."""
     question = asked(StatsQuestion, request, house.now_ms())
     answer = await house.events.stats(principal.scope(), question)
-    return json_response(200, {"metric": question.metric, "rows": answer.rows})
+    estimated = {"sampled": True} if answer.sampled else {}
+    return json_response(200, {"metric": question.metric, "rows": answer.rows, **estimated})
 
 
 async def sources(request: Request, house: House, principal: Principal) -> Response:
