@@ -63,8 +63,9 @@ def test_track_event_past_the_quota_is_refused_at_http_level(house: InProcess) -
     house.track(keys["sk"], *events(10))
     call = {"name": "track_event", "arguments": {"event": "view"}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-    answer = house.post("/mcp", message, keys["sk"])
+    answer = house.post("/mcp", message, keys["sk"], origin="http://localhost:6274")
     assert (answer.status, answer.json) == (402, refused(10))
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:6274"
     assert house.rows(keys["sk"], "get_stats", from_="2026-01-01", to="2026-12-31") == [{"value": 10}]
 
 

@@ -12,9 +12,8 @@ from analytics.store import (
     ScopeWithdrawnError,
     StoreUnavailableError,
 )
-from analytics.window import format_instant
 from web.browser_script import serve_script
-from web.house import House, new_request_id
+from web.house import House, new_request_id, past_quota
 from web.mcp_endpoint import ENDPOINTS, serve
 from web.messages import Request, Response, error_response, json_response
 from web.openapi import serve_openapi
@@ -59,7 +58,7 @@ class App:
         if isinstance(error, ScopeWithdrawnError):
             return _refused(Refusal(401, "invalid_api_key"))
         if isinstance(error, QuotaExceededError):
-            return _refused(self._past_quota(error))
+            return _refused(past_quota(error, self._house.now_ms()))
         if isinstance(error, (AccessUnavailableError, StoreUnavailableError)):
             self._house.log("upstream_failed", error)
             return error_response(502, "upstream_failed", headers={"retry-after": "5"})
@@ -68,12 +67,6 @@ class App:
             return error_response(400, "invalid_params", details)
         self._house.log("internal_error", error)
         return error_response(500, "internal_error", {"request_id": new_request_id()})
-
-    def _past_quota(self, error: QuotaExceededError) -> Refusal:
-        """Source: contract.md §6. The quota of a month that is over does not come back: `resets_at` is null."""
-        ahead = error.resets_ms > self._house.now_ms()
-        resets_at = format_instant(error.resets_ms) if ahead else None
-        return Refusal(402, "plan_limit", {"quota": error.quota, "used": error.used, "resets_at": resets_at})
 
     async def _route(self, request: Request) -> Response:
         if request.path == "/healthz":

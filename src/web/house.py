@@ -6,11 +6,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from access.gate import Gate, Principal
+from access.gate import Gate, Principal, Refusal
 from access.rate_limits import Buckets, RateLimits
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
+from analytics.store import QuotaExceededError
+from analytics.window import format_instant
 from web.messages import Request
 
 
@@ -39,6 +41,12 @@ class House:
             country=request.country,
             user_agent=request.headers.get("user-agent", ""),
         )
+
+
+def past_quota(error: QuotaExceededError, now_ms: int) -> Refusal:
+    """Source: contract.md §6. The quota of a month that is over does not come back: its `resets_at` is null."""
+    resets_at = format_instant(error.resets_ms) if error.resets_ms > now_ms else None
+    return Refusal(402, "plan_limit", {"quota": error.quota, "used": error.used, "resets_at": resets_at})
 
 
 def new_event_id() -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from access.gate import Principal, Refusal, claimed_kind
 from access.plans import Plan, PlanName
 from access.token import Kind
+from analytics.store import QuotaExceededError
 from mcp.messages import Reply
 from mcp.prompts import ACCOUNT_PROMPTS, PROJECT_PROMPTS
 from mcp.protocol import ACCOUNT_INSTRUCTIONS
@@ -19,7 +20,7 @@ from mcp.templates import ACCOUNT_TEMPLATES, PROJECT_TEMPLATES
 from mcp.tool import Context
 from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
 from web.bodies import MCP_BODY_BYTES, read_bytes, require_media_type
-from web.house import House, new_request_id
+from web.house import House, new_request_id, past_quota
 from web.messages import Request, Response, json_response, stream_response
 from web.origins import cors, may_call_mcp, preflight
 
@@ -70,6 +71,10 @@ async def serve(request: Request, house: House, endpoint: Endpoint) -> Response:
     except Refusal as refusal:
         refusal.headers.update(headers)
         raise
+    except QuotaExceededError as error:
+        past = past_quota(error, house.now_ms())
+        past.headers.update(headers)
+        raise past from error
 
 
 async def _serve(request: Request, house: House, endpoint: Endpoint) -> Response:
