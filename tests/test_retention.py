@@ -94,6 +94,26 @@ def test_a_purge_can_be_killed_between_any_two_batches(monkeypatch: pytest.Monke
     assert killed >= 15
 
 
+def test_a_day_whose_last_event_is_forgotten_during_a_purge_leaves_nothing(
+    house: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "ROWS_PER_ROUND", 1)
+    keys = house.account("business")["projects"][0]
+    for name, user in (("view", "ann"), ("buy", "bob")):
+        house.track(
+            keys["sk"],
+            {"event": name, "anonymous_id": "d", "user_id": user, "timestamp": "2026-05-02"},
+        )
+    first_day = day_of(parse_instant("2026-05-03"))
+    with pytest.raises(StoreUnavailableError):  # fold: 2 batches, boundary, find, delete one and find
+        asyncio.run(purge(SqlEventStore(Failing(house.db, 5, lost=False), house.deferred.append), first_day))
+    (left,) = house.db.connection.execute("SELECT payload ->> 2 FROM events").fetchall()
+    assert house.post("/v1/forget", {"user_id": left[0]}, keys["sk"]).json["deleted"] == 1
+    asyncio.run(purge(SqlEventStore(house.db, house.deferred.append), first_day))
+    for table in ("events", "visitor_days", "daily", "daily_paths", "people"):
+        assert house.db.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0, table
+
+
 def within_retention_is_exact(folded: Folded, first_day: int) -> None:
     for days in (1, 7, 30):
         start = first_day * MS_PER_DAY
