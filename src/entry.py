@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import time
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import js
 from pyodide.ffi import to_js
@@ -20,10 +21,12 @@ from access.cache import RecordCache
 from access.gate import Gate
 from access.rate_limits import Buckets, Guard, RateLimits, Route
 from access.records import AccountRecord, KeyRecord
+from access.token import redacted
 from analytics.paging import EventPages, cursor_secret
 from storage.d1 import D1
 from storage.event_store import SqlEventStore
-from storage.key_store import KvKeyStore
+from storage.key_store import KvKeyStore, look_ups
+from storage.patient import Patient, RetryBudget
 from web.app import App
 from web.house import House
 from web.jobs import run_daily
@@ -32,6 +35,9 @@ from web.messages import Request, Response, error_response
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
 _KEYS: RecordCache[KeyRecord] = RecordCache()
 _ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
+#: What an isolate may still ask of D1 beyond what it is asked itself: retries, and keys that KV does not know.
+_RETRIES: Final = RetryBudget()
+_LOOK_UPS: Final = look_ups()
 
 _BUCKETS = Buckets()
 
@@ -70,8 +76,8 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
     pepper, salt = _secret(env, "KEY_PEPPER_V1"), _secret(env, "IP_HASH_SALT")
     if pepper is None or salt is None:
         return None
-    database = D1(env.DB)
-    keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms)
+    database = Patient(D1(env.DB), asyncio.sleep, random.random, _now_ms, _RETRIES)
+    keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
     events = SqlEventStore(database, defer)
     return House(
         events=events,
@@ -165,6 +171,7 @@ async def _write(stream: AsyncGenerator[str], writer: Any) -> None:
         _log("stream_ended", error)
 
 
-def _log(event: str, error: BaseException) -> None:
+def _log(event: str, error: BaseException, request_id: str = "") -> None:
     """One line of JSON; the stack goes to the log and never to the wire."""
-    print(json.dumps({"event": event, "error": "".join(traceback.format_exception(error))}))
+    stack = "".join(traceback.format_exception(error))
+    print(json.dumps({"event": event, "request_id": request_id, "error": redacted(stack)}))

@@ -24,13 +24,17 @@ from analytics.paging import EventPages, cursor_secret  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
-from storage.key_store import KvKeyStore  # noqa: E402
+from storage.key_store import KvKeyStore, look_ups  # noqa: E402
+from storage.patient import Patient  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
 from tests.answers import watch  # noqa: E402
+from tests.faults import Faults  # noqa: E402
 from web.app import App  # noqa: E402
 from web.house import House as Wiring  # noqa: E402
 from web.messages import Request  # noqa: E402
 
+#: KV takes this long at most before D1 is asked; nothing here waits for longer.
+KV_BUDGET_S = 0.02
 NOW = "2026-05-20T12:00:00Z"
 
 
@@ -55,6 +59,9 @@ class Namespace:
 
     async def get(self, name: str) -> str | None:
         return self.entries.get(name)
+
+    async def put(self, name: str, text: str) -> None:
+        self.entries[name] = text
 
 
 class Service:
@@ -125,9 +132,12 @@ class InProcess(Service):
     db: Sqlite = field(default_factory=lambda: Sqlite(schema=(ROOT / "schema.sql").read_text()))
     kv: Namespace = field(default_factory=Namespace)
     log: list[tuple[str, BaseException]] = field(default_factory=list)
+    logged_ids: list[str] = field(default_factory=list)
+    slept_ms: list[int] = field(default_factory=list)
     deferred: list[Awaitable[None]] = field(default_factory=list)
     #: Off, as with RATE_LIMITS = "off": time stands still here. tests/test_limits.py turns them on.
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets(), rates={}))
+    faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         self.key_cache: RecordCache[Any] = RecordCache()
@@ -135,17 +145,28 @@ class InProcess(Service):
         self.app = App(self.wiring())
 
     def wiring(self, secret: bytes = cursor_secret(bytes.fromhex(PEPPER))) -> Wiring:
-        keys = KvKeyStore(self.kv, self.db, self.key_cache, self.account_cache, self._now_ms)
-        events = SqlEventStore(self.db, self.deferred.append)
+        database = Patient(self.faults.of(self.db), self._sleep, lambda: 0.5, self._now_ms)
+        namespace = self.faults.of_kv(self.kv)
+        keys = KvKeyStore(
+            namespace, database, self.key_cache, self.account_cache, self._now_ms, look_ups(), KV_BUDGET_S
+        )
+        events = SqlEventStore(database, self.deferred.append)
         return Wiring(
             events=events,
             pages=EventPages(events, secret),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,
             now_ms=self._now_ms,
-            log=lambda event, error: self.log.append((event, error)),
+            log=self._write,
             limits=self.limits,
         )
+
+    def _write(self, event: str, error: BaseException, request_id: str = "") -> None:
+        self.log.append((event, error))
+        self.logged_ids.append(request_id)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept_ms.append(round(seconds * 1000))
 
     def _now_ms(self) -> int:
         return parse_instant(self.now)
@@ -167,6 +188,11 @@ class InProcess(Service):
             return Answer(response.status, response.headers, response.body + "".join(pieces))
 
         return asyncio.run(answer())
+
+    def forget_records(self) -> None:
+        """As in an isolate that has just begun: no key and no account is remembered."""
+        self.key_cache._entries.clear()
+        self.account_cache._entries.clear()
 
     def fold(self) -> None:
         """Moves what waits in the inbox into the tables, for tests that look at those themselves."""

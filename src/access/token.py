@@ -23,6 +23,8 @@ _TOKEN: Final = re.compile(
 )
 #: The contract's own shape, wider than what we mint: enough to tell a key's kind, and a wrong key from no key.
 _SHAPE: Final = re.compile(r"(pk|sk|rk|ak)_(live|test)_[0-9a-f]{8}_[0-9A-Za-z_-]{1,200}", re.ASCII)
+#: A key in the middle of any text, whatever stands around it.
+_SECRET: Final = re.compile(r"((?:pk|sk|rk|ak)_(?:live|test)_[0-9a-f]{8})_[0-9A-Za-z_-]{20,}", re.ASCII)
 
 _DOMAIN: Final = b"mm-key-v1\0"
 
@@ -65,6 +67,11 @@ def mint_token(kind: Kind, env: Env, choose: Callable[[str], str]) -> Token:
 def digest(token: Token, pepper: bytes) -> bytes:
     """What is kept of a token: HMAC-SHA-256 under a pepper that no store holds. Source: security.md §3.2."""
     return hmac.digest(pepper, _DOMAIN + token.text.encode(), "sha256")
+
+
+def redacted(text: str) -> str:
+    """A text for the log: of every key in it, only what is safe to show. Source: security.md, T-LOG-1."""
+    return _SECRET.sub(r"\1_[REDACTED]", text)
 
 
 def _checksum(body: str) -> str:

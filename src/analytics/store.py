@@ -27,6 +27,26 @@ Tier = Literal["daily", "visitor_days", "events"]
 class StoreUnavailableError(Exception):
     """The store did not answer; asking again later may succeed."""
 
+    reason = "store_unavailable"
+    retry_after_s = 5
+
+
+class StoreOverloadedError(StoreUnavailableError):
+    """The store has more to do than it can; asking again at once makes it worse."""
+
+    reason = "overloaded"
+    retry_after_s = 10
+
+
+class StoreNotReadyError(StoreUnavailableError):
+    """The store lacks a table: its schema is not applied, or not yet."""
+
+    reason = "not_ready"
+
+
+class StorageFullError(Exception):
+    """The store takes nothing more in; what it holds can still be read."""
+
 
 class QueryTooHeavyError(Exception):
     """The question needs more work than the store allows; a narrower window may succeed."""

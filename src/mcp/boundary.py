@@ -11,6 +11,7 @@ from analytics.store import (
     QueryTooHeavyError,
     QuotaExceededError,
     ScopeWithdrawnError,
+    StorageFullError,
     StoreUnavailableError,
 )
 from mcp.inbound import Accepted
@@ -29,11 +30,19 @@ async def guarded(run: Callable[[], Awaitable[Result]], context: Context, log: L
     try:
         return await run()
     except QueryTooHeavyError as error:
-        data = {"reason": "query_too_large", "retryable": False, "hint": "ask for a shorter window"}
+        data: dict[str, Any] = {
+            "reason": "query_too_large",
+            "retryable": False,
+            "hint": "ask for a shorter window",
+        }
         raise RpcError(TOOL_FAILED, "tool_failed", data) from error
     except StoreUnavailableError as error:
         log("store_unavailable", error)
-        data = {"reason": "store_unavailable", "retryable": True, "request_id": context.request_id}
+        data = {"reason": error.reason, "retryable": True, "retry_after_s": error.retry_after_s}
+        raise RpcError(TOOL_FAILED, "tool_failed", {**data, "request_id": context.request_id}) from error
+    except StorageFullError as error:
+        log("storage_full", error)
+        data = {"reason": "storage_full", "retryable": False, "request_id": context.request_id}
         raise RpcError(TOOL_FAILED, "tool_failed", data) from error
     except (RpcError, ScopeWithdrawnError, QuotaExceededError, Refusal, InvalidArgumentsError):
         raise

@@ -17,7 +17,7 @@ from analytics.questions import (
     StatsQuestion,
 )
 from analytics.scope import Scope
-from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, Stored
+from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
 from storage.database import Database, Result, Statement
 from storage.dictionary import select_values
@@ -95,7 +95,7 @@ class SqlEventStore(SqlReports):
     async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
         deleted = 0
         while True:
-            _, found, known = await self._asked(scope, look_for(scope, user_id, include_anonymous))
+            _, found, known = await self._folded(scope, look_for(scope, user_id, include_anonymous))
             if found.rows:
                 _, marked, *_ = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
                 deleted += marked.changes
@@ -221,7 +221,19 @@ class SqlEventStore(SqlReports):
         return Answer(rows, _cost([result]), truncated=len(result.rows) > limit, tier=planned.tier)
 
     async def _asked(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
-        """Runs questions behind the guard and the fold, in one batch. Errors: ScopeWithdrawnError."""
+        """Answers questions about all that was acknowledged. Errors: ScopeWithdrawnError.
+
+        When the database is full nothing can be folded, and what was folded before is still answered.
+        """
+        try:
+            return await self._folded(scope, statements)
+        except StorageFullError:
+            verdict, *results = await self._database.batch([guard(scope), *statements])
+        check(scope, verdict)
+        return results
+
+    async def _folded(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
+        """Runs statements behind the guard and the fold, in one batch. Errors: ScopeWithdrawnError."""
         folding = fold(scope.numbers)
         verdict, *results = await self._database.batch([guard(scope), *folding, *statements])
         check(scope, verdict)

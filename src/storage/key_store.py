@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from types import NoneType
+from typing import Any, Final, Protocol, get_args
 
+from pydantic_core import from_json
+
+from access.bucket import Bucket
 from access.cache import RecordCache
+from access.plans import PLANS
 from access.records import AccessUnavailableError, AccountRecord, KeyRecord, OwnedProject
-from access.token import Token
+from access.token import Kind, Token
 from analytics.scope import Project
+from analytics.store import StoreUnavailableError
 from storage.database import Database, Statement
 
 
@@ -18,6 +25,17 @@ class KeyValue(Protocol):
 
     async def get(self, name: str) -> str | None:
         """The text stored under a name."""
+
+
+#: How long KV may take; D1 answers then (security.md T-FLT-K2).
+KV_BUDGET_S: Final = 1.0
+#: A record is far smaller; what is longer is not one of ours (T-FLT-K4).
+MAX_RECORD_CHARACTERS: Final = 1_000_000
+
+
+def look_ups() -> Bucket:
+    """What an isolate may ask D1 for keys that KV does not hold: five a second, twenty at once."""
+    return Bucket(burst=20, per_s=5)
 
 
 _SELECT_KEY: Final = """
@@ -43,12 +61,16 @@ class KvKeyStore:
         keys: RecordCache[KeyRecord],
         accounts: RecordCache[AccountRecord],
         now_ms: Callable[[], int],
+        look_ups: Bucket,
+        kv_budget_s: float = KV_BUDGET_S,
     ) -> None:
         self._namespace = namespace
         self._database = database
         self._keys = keys
         self._accounts = accounts
         self._now_ms = now_ms
+        self._look_ups = look_ups
+        self._kv_budget_s = kv_budget_s
 
     async def key(self, token: Token) -> KeyRecord | None:
         name = key_name(token.kind, token.env, token.prefix)
@@ -71,12 +93,15 @@ class KvKeyStore:
     async def _from_kv(self, name: str, read: Callable[[dict[str, Any]], Any]) -> Any:
         """The record, or None when KV has none, does not answer, or holds something unreadable: D1 decides then."""
         try:
-            text = await self._namespace.get(name)
-            return None if text is None else read(json.loads(text))
+            text = await asyncio.wait_for(self._namespace.get(name), self._kv_budget_s)
+            return None if text is None or len(text) > MAX_RECORD_CHARACTERS else read(from_json(text))
         except Exception:
             return None
 
     async def _key_from_d1(self, token: Token) -> KeyRecord | None:
+        """Errors: AccessUnavailableError also when too many unknown keys are asked for: nobody hears a false 401."""
+        if not self._look_ups.take(self._now_ms()):
+            raise AccessUnavailableError("too many keys that KV does not know")
         rows = (await self._ask(Statement(_SELECT_KEY, (token.prefix, token.kind, token.env))))[0]
         return _key_from_row(rows[0]) if rows else None
 
@@ -89,6 +114,8 @@ class KvKeyStore:
     async def _ask(self, *statements: Statement) -> list[list[dict[str, Any]]]:
         try:
             return [result.rows for result in await self._database.batch(statements)]
+        except StoreUnavailableError:
+            raise
         except Exception as error:
             raise AccessUnavailableError("keys can be checked neither in KV nor in D1") from error
 
@@ -123,9 +150,11 @@ def key_to_json(record: KeyRecord) -> str:
 
 
 def key_from_json(stored: dict[str, Any]) -> KeyRecord:
-    """The inverse of `key_to_json`. Errors: KeyError, ValueError for what it did not write."""
-    if stored["v"] != 1:
+    """The inverse of `key_to_json`. Errors: KeyError, TypeError, ValueError for what it did not write."""
+    if stored["v"] != 1 or stored["kind"] not in get_args(Kind) or stored["st"] not in ("active", "revoked"):
         raise ValueError("a key record of another version")
+    if len(stored["d"]) != 64 or not isinstance(stored["exp"], (int, NoneType)):
+        raise ValueError("a broken key record")
     return KeyRecord(
         id=stored["id"],
         kind=stored["kind"],
@@ -158,8 +187,8 @@ def account_to_json(record: AccountRecord) -> str:
 
 
 def account_from_json(stored: dict[str, Any]) -> AccountRecord:
-    """The inverse of `account_to_json`. Errors: KeyError, ValueError for what it did not write."""
-    if stored["v"] != 1:
+    """The inverse of `account_to_json`. Errors: KeyError, TypeError, ValueError for what it did not write."""
+    if stored["v"] != 1 or stored["plan"] not in PLANS or stored["st"] not in ("active", "suspended"):
         raise ValueError("an account record of another version")
     projects = tuple(
         OwnedProject(Project(one["n"], one["id"], one["slug"], one["name"]), frozenset(one["origins"]))

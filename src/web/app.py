@@ -10,10 +10,13 @@ from analytics.store import (
     QueryTooHeavyError,
     QuotaExceededError,
     ScopeWithdrawnError,
+    StorageFullError,
+    StoreNotReadyError,
+    StoreOverloadedError,
     StoreUnavailableError,
 )
 from web.browser_script import serve_script
-from web.house import House, new_request_id, past_quota
+from web.house import House, past_quota
 from web.mcp_endpoint import ENDPOINTS, serve
 from web.messages import Request, Response, error_response, json_response
 from web.openapi import serve_openapi
@@ -32,7 +35,7 @@ class App:
 
     async def handle(self, request: Request) -> Response:
         """The response to any request; whatever goes wrong behind it, there is one."""
-        response = await self._answered(request)
+        response = await App(self._house.for_request())._answered(request)
         return Response(response.status, "", response.headers) if request.method == "HEAD" else response
 
     async def _answered(self, request: Request) -> Response:
@@ -59,14 +62,20 @@ class App:
             return _refused(Refusal(401, "invalid_api_key"))
         if isinstance(error, QuotaExceededError):
             return _refused(past_quota(error, self._house.now_ms()))
+        if isinstance(error, (StoreOverloadedError, StoreNotReadyError)):
+            self._house.log(error.reason, error)
+            return error_response(503, error.reason, headers={"retry-after": str(error.retry_after_s)})
         if isinstance(error, (AccessUnavailableError, StoreUnavailableError)):
             self._house.log("upstream_failed", error)
             return error_response(502, "upstream_failed", headers={"retry-after": "5"})
+        if isinstance(error, StorageFullError):
+            self._house.log("storage_full", error)
+            return error_response(507, "storage_full")
         if isinstance(error, QueryTooHeavyError):
             details = {"formErrors": ["too much to read; ask for a shorter window"], "fieldErrors": {}}
             return error_response(400, "invalid_params", details)
         self._house.log("internal_error", error)
-        return error_response(500, "internal_error", {"request_id": new_request_id()})
+        return error_response(500, "internal_error", {"request_id": self._house.request_id})
 
     async def _route(self, request: Request) -> Response:
         if request.path == "/healthz":

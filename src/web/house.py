@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from access.gate import Gate, Principal, Refusal
 from access.rate_limits import Buckets, RateLimits
@@ -16,17 +17,33 @@ from analytics.window import format_instant
 from web.messages import Request
 
 
+class Log(Protocol):
+    """Takes what happened, the exception behind it, and the id that the client was told."""
+
+    def __call__(self, event: str, error: BaseException, request_id: str = "") -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class House:
-    """The parts `entry` wires together. `log` takes what happened and the exception behind it."""
+    """The parts `entry` wires together, and the id of the one request they serve."""
 
     events: ReportingStore
     pages: EventPages
     gate: Gate
     ip_hash_salt: str
     now_ms: Callable[[], int]
-    log: Callable[[str, BaseException], None]
+    log: Log
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
+    request_id: str = ""
+
+    def for_request(self) -> House:
+        """The house with an id of its own for one request, which every line it logs carries."""
+        own_id = new_request_id()
+
+        def log(event: str, error: BaseException, request_id: str = own_id) -> None:
+            self.log(event, error, request_id)
+
+        return replace(self, log=log, request_id=own_id)
 
     def arrival(self, request: Request, principal: Principal, origin: Origin) -> Arrival:
         """What the server knows of the request that brings an event of the principal's one project."""

@@ -20,7 +20,7 @@ from mcp.templates import ACCOUNT_TEMPLATES, PROJECT_TEMPLATES
 from mcp.tool import Context
 from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
 from web.bodies import MCP_BODY_BYTES, read_bytes, require_media_type
-from web.house import House, new_request_id, past_quota
+from web.house import House, past_quota
 from web.messages import Request, Response, json_response, stream_response
 from web.origins import cors, may_call_mcp, preflight
 
@@ -118,7 +118,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         arrival=lambda: house.arrival(request, principal, "agent"),
         admit_event=lambda: house.limits.admit("track", principal, house.now_ms()),
         now_ms=house.now_ms(),
-        request_id=new_request_id(),
+        request_id=house.request_id,
     )
 
 

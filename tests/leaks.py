@@ -1,0 +1,21 @@
+"""What no response may hold: traces, the words of the platform and of SQL, secrets. Source: security.md T-LEAK-1."""
+
+from __future__ import annotations
+
+import re
+
+#: The secrets of the run; whoever mints or configures one adds it.
+CANARIES: set[str] = set()
+
+_FORBIDDEN = re.compile(
+    r"Traceback|File \"|\.py\b|pyodide|wasm|D1_[A-Z]|SQLITE_|at offset|KV GET|KV PUT|site-packages|input_value"
+    r"|\b(?:SELECT|INSERT|UPDATE|DELETE)\b.{0,200}\b(?:inbox|events|projects|api_keys|accounts|dictionary|daily)\b",
+    re.DOTALL,
+)
+_KEY = re.compile(r"(?:pk|sk|rk|ak)_(?:live|test)_[0-9a-f]{8}_[0-9A-Za-z]{49}")
+
+
+def leaks(text: str) -> list[str]:
+    """What of the forbidden is in a text."""
+    found = [match[0] for match in _FORBIDDEN.finditer(text)] + _KEY.findall(text)
+    return found + [secret for secret in CANARIES if secret in text]
