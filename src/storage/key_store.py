@@ -16,7 +16,7 @@ from access.plans import PLANS
 from access.records import AccessUnavailableError, AccountRecord, KeyRecord, OwnedProject
 from access.token import Kind, Token
 from analytics.scope import Project
-from analytics.store import StoreUnavailableError
+from analytics.store import StoreNotReadyError, StoreOverloadedError
 from storage.database import Database, Statement
 
 
@@ -114,7 +114,7 @@ class KvKeyStore:
     async def _ask(self, *statements: Statement) -> list[list[dict[str, Any]]]:
         try:
             return [result.rows for result in await self._database.batch(statements)]
-        except StoreUnavailableError:
+        except (StoreOverloadedError, StoreNotReadyError):
             raise
         except Exception as error:
             raise AccessUnavailableError("keys can be checked neither in KV nor in D1") from error
@@ -216,7 +216,7 @@ def _account_from_rows(account: dict[str, Any], projects: list[dict[str, Any]]) 
     owned = tuple(
         OwnedProject(
             Project(row["number"], row["id"], row["slug"], row["name"]),
-            frozenset(json.loads(row["allowed_origins"])),
+            frozenset(from_json(row["allowed_origins"])),
         )
         for row in projects
     )
