@@ -555,3 +555,139 @@ def channel_roi(
     return sorted(
         result, key=lambda row: (-row["revenue"], -row["spend"], row[by] or "", row["currency"] or "")
     )
+
+
+# --- visits one by one ----------------------------------------------------------------------------
+
+FACTS = ("source", "medium", "campaign", "country", "device_type", "browser", "os")
+
+
+def realtime(rows: Sequence[Row], *, now_ms: int, minutes: int = 5, limit: int = 5) -> list[dict[str, Any]]:
+    here = within(rows, now_ms - minutes * 60_000, now_ms + 1)
+    result = []
+    for what, by in (("all", None), ("page", "path"), ("country", "country"), ("source", "source")):
+        chosen = [row for row in here if what != "page" or is_view(row)]
+        values = {value_of(row, by) if by else None for row in chosen} or ({None} if by is None else set())
+        found = []
+        for value in values:
+            mine = [row for row in chosen if by is None or value_of(row, by) == value]
+            visitors = len({row.visitor for row in mine})
+            found.append({"what": what, "value": value, "visitors": visitors, "events": len(mine)})
+        found.sort(key=lambda one: (-one["visitors"], one["value"] is not None, one["value"] or ""))
+        result += found[:limit]
+    return result
+
+
+def session_list(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, filters: Sequence[dict[str, Any]] = (), limit: int = 20,
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    result = []
+    for session in sessions(within(rows, from_ms, to_ms)):
+        if any(passing(filters)(row) for row in session):
+            views = [row.path for row in session if is_view(row)]
+            result.append(
+                {
+                    "started": wire(datetime.fromtimestamp(session[0].ts_ms / 1000, UTC)),
+                    "duration_seconds": (session[-1].ts_ms - session[0].ts_ms) / 1000,
+                    "anonymous_id": session[0].anonymous_id,
+                    "user_id": max((row.user_id for row in session if row.user_id), default=None),
+                    "events": len(session),
+                    "pageviews": len(views),
+                    **{name: getattr(session[0], name) for name in FACTS},
+                    "entry_page": views[0] if views else None,
+                    "exit_page": views[-1] if views else None,
+                }
+            )
+    result.sort(key=lambda row: row["anonymous_id"])
+    result.sort(key=lambda row: row["started"], reverse=True)
+    return result[:limit]
+
+
+def paths(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, filters: Sequence[dict[str, Any]] = (), limit: int = 20,
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    walked: dict[str, list[tuple[str, str]]] = {}
+    for session in sessions(within(rows, from_ms, to_ms)):
+        views = [row.path for row in session if is_view(row)]
+        if views and any(passing(filters)(row) for row in session):
+            pages = [page for place, page in enumerate(views) if place == 0 or page != views[place - 1]][:7]
+            walked.setdefault(json.dumps(pages, separators=(",", ":")), []).append(session[0].visitor)
+    total = sum(len(visitors) for visitors in walked.values())
+    ranked = sorted(walked.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        {"path": json.loads(path), "sessions": len(visitors), "visitors": len(set(visitors)),
+         "share": len(visitors) / total}
+        for path, visitors in ranked[:limit]
+    ]  # fmt: skip
+
+
+def user_journey(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, user_id: str | None = None, anonymous_id: str | None = None,
+    limit: int = 200, timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    devices = {row.anonymous_id for row in rows if user_id and row.user_id == user_id}
+    mine = [
+        row
+        for row in sorted(within(rows, from_ms, to_ms), key=lambda row: row.key)
+        if (row.anonymous_id in devices and row.user_id in (None, user_id))
+        or (user_id is None and row.anonymous_id == anonymous_id)
+    ]
+    result: list[dict[str, Any]] = []
+    for place, row in enumerate(mine):
+        gap = None if place == 0 else row.ts_ms - mine[place - 1].ts_ms
+        session = 1 if gap is None else result[-1]["session"] + (gap > GAP_MS)
+        result.append(
+            {
+                "timestamp": wire(datetime.fromtimestamp(row.ts_ms / 1000, UTC)),
+                "session": session,
+                "seconds_since_previous": None if gap is None else gap / 1000,
+                "event_name": row.event_name,
+                "path": row.path,
+                "source": row.source,
+                "medium": row.medium,
+                "anonymous_id": row.anonymous_id,
+                "user_id": row.user_id,
+                "properties": json.dumps(row.properties, separators=(",", ":"), ensure_ascii=False),
+            }
+        )
+    return result[:limit]
+
+
+def compare_segments(
+    rows: Sequence[Row], *, from_ms: int, to_ms: int, goal: str, a: list[dict[str, Any]], b: list[dict[str, Any]],
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Intervals by bisection of the score test, not by Wilson's formula."""
+    here = within(rows, from_ms, to_ms)
+    won = {row.visitor for row in here if row.event_name == goal}
+    result = []
+    for name, filters in (("a", a), ("b", b)):
+        visitors = {row.visitor for row in here if passing(filters)(row)}
+        converted = len(visitors & won)
+        low, high = score_interval(converted, len(visitors)) if visitors else (None, None)
+        result.append(
+            {"segment": name, "visitors": len(visitors), "converted": converted,
+             "rate": ratio(converted, len(visitors)), "low": low, "high": high, "verdict": "too few visitors"}
+        )  # fmt: skip
+    return result
+
+
+def score_interval(successes: int, trials: int) -> tuple[float, float]:
+    """The proportions p for which |share - p| is within 1.96 standard errors of p, found by halving."""
+    share = successes / trials
+
+    def far(p: float) -> bool:
+        return abs(share - p) > 1.959963984540054 * (p * (1 - p) / trials) ** 0.5
+
+    def edge(outside: float) -> float:
+        if not far(outside) and share == outside:
+            return outside
+        inside = share
+        for _ in range(200):
+            middle = (inside + outside) / 2
+            inside, outside = (inside, middle) if far(middle) else (middle, outside)
+        return inside
+
+    return edge(0.0), edge(1.0)

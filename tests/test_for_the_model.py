@@ -11,7 +11,8 @@ from analytics.questions import MAX_ROWS
 from analytics.window import parse_instant
 from tests.house import InProcess, Service
 
-MAX_LIST = 24_000
+#: What a read key is shown, and what a server key and an account key are shown on top: a tool that writes, selectors.
+MAX_LIST = {"rk": 24_000, "sk": 26_000, "ak": 32_000}
 WEEK = {"from_": "7d", "to": "now"}
 ENDPOINTS = [("rk", "/mcp"), ("sk", "/mcp"), ("ak", "/mcp/account")]
 
@@ -22,15 +23,17 @@ def key_of(account: dict[str, Any], kind: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
-def test_the_tools_of_a_key_fit_into_24_000_characters(
+def test_the_tools_of_a_key_fit_into_a_small_part_of_a_context(
     house: InProcess, capsys: pytest.CaptureFixture[str], kind: str, path: str
 ) -> None:
     key = key_of(house.account(), kind)
     listed = house.rpc(key, "tools/list", path=path)["result"]["tools"]
     size = len(json.dumps(listed, ensure_ascii=False, separators=(",", ":")))
     with capsys.disabled():
-        print(f"\ntools/list for {kind}_ at {path}: {len(listed)} tools, {size} of {MAX_LIST} characters")
-    assert size < MAX_LIST
+        print(
+            f"\ntools/list for {kind}_ at {path}: {len(listed)} tools, {size} of {MAX_LIST[kind]} characters"
+        )
+    assert size < MAX_LIST[kind]
 
 
 @pytest.mark.parametrize(("kind", "path"), ENDPOINTS)

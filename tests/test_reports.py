@@ -133,3 +133,74 @@ def test_revenue_and_what_it_is_owed_to(service: Service, project: dict[str, str
             "new_customers": 1, "roi": 3.2, "cac": 1000,
         }
     ]  # fmt: skip
+
+
+def test_single_sessions_paths_and_a_journey(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    (newest, *_) = service.rows(project["rk"], "sessions", **MAY, limit=1)
+    assert newest == {
+        "started": "2026-05-12T08:00:00.000Z", "duration_seconds": 60, "anonymous_id": "cyd", "user_id": None,
+        "events": 2, "pageviews": 2, "source": "direct", "medium": "direct", "campaign": None,
+        "country": newest["country"], "device_type": "desktop", "browser": "", "os": "",
+        "entry_page": "/", "exit_page": "/prices",
+    }  # fmt: skip
+    assert service.rows(project["rk"], "paths", **MAY) == [
+        {"path": ["/", "/prices"], "sessions": 1, "visitors": 1, "share": 1 / 3},
+        {"path": ["/"], "sessions": 1, "visitors": 1, "share": 1 / 3},
+        {"path": ["/news"], "sessions": 1, "visitors": 1, "share": 1 / 3},
+    ]
+    journey = service.rows(project["rk"], "user_journey", **MAY, user_id="u-ada")
+    assert [(row["event_name"], row["session"], row["seconds_since_previous"]) for row in journey] == [
+        ("$pageview", 1, None), ("signup", 1, 300), ("purchase", 2, 89_700),
+    ]  # fmt: skip
+
+
+def test_realtime_shows_the_last_minutes_and_nobody_else(house: Service) -> None:
+    keys = house.account()["projects"][0]  # type: ignore[attr-defined]
+    house.track(
+        keys["sk"],
+        {"event": "$pageview", "anonymous_id": "ann", "timestamp": "2026-05-20T11:55:00Z", "path": "/a"},
+        {"event": "signup", "anonymous_id": "ann", "timestamp": "2026-05-20T11:59:00Z"},
+        {"event": "$pageview", "anonymous_id": "bob", "timestamp": "2026-05-20T11:54:59.999Z", "path": "/b"},
+    )
+    assert house.rows(keys["rk"], "realtime")[:2] == [
+        {"what": "all", "value": None, "visitors": 1, "events": 2},
+        {"what": "page", "value": "/a", "visitors": 1, "events": 1},
+    ]
+
+
+def test_segments_are_compared_with_intervals(house: Service) -> None:
+    # 40 visitors each; 20 of a and 4 of b sign up.
+    keys = house.account()["projects"][0]  # type: ignore[attr-defined]
+    for segment, converts in (("a", 20), ("b", 4)):
+        seen = [
+            {
+                "event": "seen",
+                "anonymous_id": f"{segment}{number}",
+                "timestamp": "2026-05-10",
+                "properties": {"s": segment},
+            }
+            for number in range(40)
+        ]
+        won = [
+            {"event": "signup", "anonymous_id": f"{segment}{n}", "timestamp": "2026-05-11"}
+            for n in range(converts)
+        ]
+        house.track(keys["sk"], *seen, *won)
+    a, b = ([{"field": "properties.s", "op": "eq", "value": segment}] for segment in "ab")
+    first, second = house.rows(keys["rk"], "compare_segments", **MAY, goal="signup", a=a, b=b)
+    assert (first["visitors"], first["converted"], first["rate"], first["verdict"]) == (
+        40,
+        20,
+        0.5,
+        "a is higher",
+    )
+    assert (round(first["low"], 4), round(first["high"], 4)) == (0.352, 0.648)
+    assert (round(second["low"], 4), round(second["high"], 4)) == (0.0396, 0.2305)
+    assert (
+        house.rows(keys["rk"], "compare_segments", **MAY, goal="signup", a=b, b=a)[0]["verdict"]
+        == "b is higher"
+    )
+    assert (
+        house.rows(keys["rk"], "compare_segments", **MAY, goal="signup", a=a, b=a)[0]["verdict"]
+        == "no clear difference"
+    )

@@ -112,11 +112,12 @@ def check(
     ends: tuple[int, int],
     options: dict[str, Any],
     about: float | None = None,
+    of: str | None = None,
     **known: Any,
 ) -> None:
-    """The tool's rows are those of the function of the same name in the reference; `about` is a relative error."""
+    """The tool's rows are those of the function of the same name, or `of`, in the reference; `about` is a relative error."""
     start, end = ends
-    expected = getattr(reference_more, tool)(ledger.rows, from_ms=start, to_ms=end, **options, **known)
+    expected = getattr(reference_more, of or tool)(ledger.rows, from_ms=start, to_ms=end, **options, **known)
     window = {"from": format_instant(start), "to": format_instant(end)}
     result = ledger.service.call(ledger.project["rk"], tool, **window, **options)
     found = result["structuredContent"]["rows"]
@@ -307,3 +308,63 @@ def test_channel_roi(history: list[dict[str, Any]], asked: list[Any]) -> None:
     ledger = ledger_of(history)
     for ends, options in asked:
         check(ledger, "channel_roi", ends, options)
+
+
+PEOPLE = st.lists(
+    st.builds(
+        lambda event, user: event | ({"user_id": user} if user else {}),
+        EVENTS,
+        st.sampled_from(["", "u1", "u2"]),
+    ),
+    max_size=14,
+)
+LISTED = {"filters": FILTERS, "limit": st.sampled_from([1, 3, 100])}
+
+
+@EXAMPLES
+@given(PEOPLE, questions({}, LISTED))
+def test_sessions(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "sessions", ends, options, of="session_list")
+
+
+@EXAMPLES
+@given(PEOPLE, questions({}, LISTED))
+def test_paths(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "paths", ends, options)
+
+
+@EXAMPLES
+@given(
+    PEOPLE,
+    questions({"user_id": st.sampled_from(["u1", "u2", "u3"])}, {"limit": st.sampled_from([1, 3, 100])})
+    | questions({"anonymous_id": st.sampled_from(["ann", "zoe"])}, {}),
+)
+def test_user_journey(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "user_journey", ends, options)
+
+
+@EXAMPLES
+@given(HISTORIES, st.sampled_from([1, 30, 60]), st.sampled_from([1, 5]), st.sampled_from(STEPS))
+def test_realtime(history: list[dict[str, Any]], minutes: int, limit: int, step: int) -> None:
+    ledger = ledger_of(history, now=format_instant(START + 9 * DAY_MS))
+    ledger.service.now = format_instant(START + step)  # type: ignore[attr-defined]
+    expected = reference_more.realtime(ledger.rows, now_ms=START + step, minutes=minutes, limit=limit)
+    found = ledger.service.rows(ledger.project["rk"], "realtime", minutes=minutes, limit=limit)
+    assert found == expected
+
+
+@EXAMPLES
+@given(
+    HISTORIES,
+    questions({"a": FILTERS, "b": FILTERS, "goal": st.sampled_from(["signup", "purchase"])}, {}),
+)
+def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "compare_segments", ends, options, about=1e-6)

@@ -45,6 +45,10 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
       for metric in ("visitors", "bounce_rate") for filters in ([], FILTERS[5:10])],
     *[("retention", {"born_event": HOSTILE, "return_event": event, "calendar": calendar, "mode": mode})
       for event in (HOSTILE, None) for calendar in (False, True) for mode in ("on", "on_or_after")],
+    *[(tool, {"filters": FILTERS[:5]}) for tool in ("sessions", "paths")],
+    ("user_journey", {"user_id": HOSTILE}),
+    ("user_journey", {"anonymous_id": HOSTILE}),
+    ("compare_segments", {"goal": HOSTILE, "a": FILTERS[:5], "b": FILTERS[5:10]}),
     *[("lifecycle", {"unit": unit, "view": view}) for unit in ("day", "month") for view in ("lifecycle", "stickiness")],
     *[("revenue", {"amount": HOSTILE, "filters": FILTERS[:5], "interval": interval}) for interval in (None, "week")],
     *[("attribution", {"by": by, "filters": FILTERS[:5]}) for by in DIMENSIONS],

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from analytics.local_time import Interval, buckets
 from analytics.measures import MEASURES, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, FilteredQuestion, Split, SplitAsListed, few_enough
+from analytics.reports import EventName, FilteredQuestion, Filters, Split, SplitAsListed, few_enough
 from analytics.scope import Project
 from analytics.store import Row
 from analytics.window import Window
@@ -35,6 +35,7 @@ class OverviewQuestion(FilteredQuestion):
 class BreakdownQuestion(FilteredQuestion):
     """One measure for each value of a dimension."""
 
+    filters: Filters = Field(default_factory=list)
     by: Split
     metric: Measure = "visitors"
     goal: Goal = None

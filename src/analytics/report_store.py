@@ -10,7 +10,8 @@ from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Re
 from analytics.measures import Counted, Measurement
 from analytics.money import AttributionQuestion, ChannelRoiQuestion, Credit, RevenueQuestion, Spent, Takings
 from analytics.scope import Scope
-from analytics.store import Cost, EventStore, Tier
+from analytics.store import Answer, Cost, EventStore, Tier
+from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Reports(Protocol):
         self, scope: Scope, question: AttributionQuestion | ChannelRoiQuestion
     ) -> tuple[list[Credit], list[Spent], Cost]:
         """Conversions by the values of their touches, and what `$ad_spend` events cost."""
+
+    async def sessions(self, scope: Scope, question: SessionsQuestion) -> Answer:
+        """Single sessions, newest first."""
+
+    async def paths(self, scope: Scope, question: PathsQuestion) -> Answer:
+        """Rows `project_id?, path, sessions, visitors, share`, the most frequent first."""
+
+    async def journey(self, scope: Scope, question: JourneyQuestion) -> Answer:
+        """The events of one person, in order."""
 
 
 class ReportingStore(EventStore, Reports, Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
@@ -41,7 +41,7 @@ Filters = Annotated[
             "type": "array",
             "items": {"type": "object"},
             "description": (
-                "{field,op,value}; field as in breakdown; "
+                "{field,op,value}; field as `by`; "
                 "op eq neq in not_in contains starts_with gt gte lt lte exists."
             ),
         }
@@ -51,7 +51,18 @@ Filters = Annotated[
 SplitAsListed = Annotated[Split, WithJsonSchema({"type": "string", "description": "As in breakdown."})]
 BriefFrom = Annotated[Instant, WithJsonSchema({"type": "string", "description": "ISO 8601, inclusive."})]
 BriefTo = Annotated[Instant, WithJsonSchema({"type": "string", "description": "Exclusive."})]
+BriefFilters = Annotated[
+    Filters,
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "object"}, "description": "{field,op,value} as in breakdown."}
+    ),
+]
 EventName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """The description says it, in fewer characters."""
+    del schema["default"]
 
 
 class ReportQuestion(WindowQuestion):
@@ -59,7 +70,7 @@ class ReportQuestion(WindowQuestion):
 
     from_: BriefFrom = Field(alias="from")
     to: BriefTo
-    timezone: Timezone = "UTC"
+    timezone: Timezone = Field("UTC", json_schema_extra=_without_default)
 
     @field_validator("timezone")
     @classmethod
@@ -73,7 +84,7 @@ class ReportQuestion(WindowQuestion):
 class FilteredQuestion(ReportQuestion):
     """A question about the events that filters let through."""
 
-    filters: Filters = Field(default_factory=list)
+    filters: BriefFilters = Field(default_factory=list)
 
 
 def few_enough(interval: Interval | None, info: ValidationInfo) -> Interval | None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from analytics.reports import ReportQuestion
-from analytics.store import Cost, Row, Tier
-from analytics.window import format_instant
+from analytics.store import Answer, Cost, Row, Tier
+from analytics.window import Window
 from mcp.tool import Reading
 
 IDENTITY: Final = "visitor"
@@ -44,18 +44,22 @@ def report(
     tier: Tier = "events",
     **more: Any,
 ) -> Reading:
-    """An answer over one window. `definition` says what was counted, in one or two sentences."""
-    window = {
-        "from": format_instant(question.from_),
-        "to": format_instant(question.to),
-        "timezone": question.timezone,
-    }
+    """An answer to a question; `definition` says what was counted, in a few sentences."""
+    window = Window(question.from_, question.to)
+    answer = Answer(rows, cost, truncated, tier)
+    return over_window(window, answer, definition, timezone=question.timezone, **more)
+
+
+def over_window(
+    window: Window, answer: Answer, definition: str, timezone: str = "UTC", **more: Any
+) -> Reading:
+    """An answer over one window, with what it rests on."""
     structured = {
-        "rows": rows,
-        "window": window,
+        "rows": answer.rows,
+        "window": window.described() | {"timezone": timezone},
         "identity": IDENTITY,
         "definition": definition,
-        "truncated": truncated,
-        "meta": {"tier": tier, "rows_read": cost.rows_read},
+        "truncated": answer.truncated,
+        "meta": {"tier": answer.tier, "rows_read": answer.cost.rows_read},
     }
-    return Reading(rows, {**more, **structured})
+    return Reading(answer.rows, {**more, **structured})

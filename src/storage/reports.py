@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.measures import Measurement
@@ -19,9 +19,10 @@ from analytics.money import (
 )
 from analytics.report_store import Measured
 from analytics.scope import Scope
-from analytics.store import Cost
+from analytics.store import Answer, Cost, Row
+from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion, labelled
 from analytics.window import Window
-from storage import money
+from storage import money, visits
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
 from storage.measuring import counted_rows, measuring
@@ -56,12 +57,12 @@ class SqlReports:
         ]
         if question.interval:
             statements.append(money.incomes(scope.numbers, question, question.interval))
-        whole, customers, subscribed, visitors, *series = results = await self._asked(scope, statements)
+        whole, customers, subscribed, seen, *series = results = await self._asked(scope, statements)
         return Takings(
             incomes=[Income(**row) for result in (whole, *series) for row in result.rows],
             customers=[Customer(**row) for row in customers.rows],
             subscriptions=[Subscriptions(**row) for row in subscribed.rows],
-            visitors={row["project"]: row["visitors"] for row in visitors.rows},
+            visitors={row["project"]: row["visitors"] for row in seen.rows},
             cost=read_cost(results),
         )
 
@@ -74,6 +75,28 @@ class SqlReports:
         credited, *costs = results = await self._asked(scope, statements)
         spent = [Spent(**row) for result in costs for row in result.rows]
         return [Credit(**row) for row in credited.rows], spent, read_cost(results)
+
+    async def sessions(self, scope: Scope, question: SessionsQuestion) -> Answer:
+        return await self._listed(
+            scope, visits.sessions(scope.numbers, question), visits.session_row, question.limit
+        )
+
+    async def paths(self, scope: Scope, question: PathsQuestion) -> Answer:
+        return await self._listed(scope, visits.paths(scope.numbers, question), visits.path_row, None)
+
+    async def journey(self, scope: Scope, question: JourneyQuestion) -> Answer:
+        return await self._listed(
+            scope, visits.journey(scope.numbers, question), visits.journey_row, question.limit
+        )
+
+    async def _listed(
+        self, scope: Scope, statement: Statement, shown: Callable[[Row], Row], limit: int | None
+    ) -> Answer:
+        """The rows of one statement as they are shown; one more than the limit says that there are more."""
+        results = await self._asked(scope, [statement])
+        rows = labelled(scope.projects, [shown(row) for row in results[0].rows])
+        cut = limit is not None and len(rows) > limit
+        return Answer(rows[:limit], read_cost(results), truncated=cut)
 
 
 def read_cost(results: Sequence[Result]) -> Cost:

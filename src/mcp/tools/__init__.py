@@ -14,20 +14,26 @@ from mcp.tools.attribution import ATTRIBUTION
 from mcp.tools.breakdown import BREAKDOWN
 from mcp.tools.channel_roi import CHANNEL_ROI
 from mcp.tools.compare_projects import COMPARE_PROJECTS
+from mcp.tools.compare_segments import COMPARE_SEGMENTS
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
 from mcp.tools.lifecycle import LIFECYCLE
 from mcp.tools.list_projects import LIST_PROJECTS
 from mcp.tools.overview import OVERVIEW
+from mcp.tools.paths import PATHS
 from mcp.tools.query_events import QUERY_EVENTS
+from mcp.tools.realtime import REALTIME
 from mcp.tools.retention import RETENTION
 from mcp.tools.revenue import REVENUE
+from mcp.tools.sessions import SESSIONS
 from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
+from mcp.tools.user_journey import USER_JOURNEY
 
 #: Answers about an audience; the same on both endpoints.
 REPORTS: Final[tuple[Tool[Any], ...]] = (
+    REALTIME,
     OVERVIEW,
     TIMESERIES,
     BREAKDOWN,
@@ -36,6 +42,10 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     REVENUE,
     CHANNEL_ROI,
     ATTRIBUTION,
+    COMPARE_SEGMENTS,
+    SESSIONS,
+    PATHS,
+    USER_JOURNEY,
 )
 
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
