@@ -691,3 +691,64 @@ def score_interval(successes: int, trials: int) -> tuple[float, float]:
         return inside
 
     return edge(0.0), edge(1.0)
+
+
+# --- schema ---------------------------------------------------------------------------------------
+
+
+def kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "text"
+    return "number" if isinstance(value, int | float) else "object or array"
+
+
+def describe_schema(
+    rows: Sequence[Row],
+    *,
+    from_ms: int,
+    to_ms: int,
+    event: str | None = None,
+    limit: int = 20,
+    timezone: str = "UTC",
+) -> list[dict[str, Any]]:
+    here = [row for row in within(rows, from_ms, to_ms) if event in (None, row.event_name)]
+    result = []
+    for name in {row.event_name for row in here}:
+        mine = [row for row in here if row.event_name == name]
+        described = []
+        for key in {key for row in mine for key, value in row.properties.items() if value is not None}:
+            values = [row.properties[key] for row in mine if row.properties.get(key) is not None]
+            kinds = [kind_of(value) for value in values]
+            groups: dict[Any, list[Any]] = {}
+            for value in values:
+                groups.setdefault(identity(value), []).append(value)
+            ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+            found: dict[str, Any] = {
+                "property": key,
+                "coverage": len(values) / len(mine),
+                "types": {
+                    one: kinds.count(one)
+                    for one in ("text", "number", "boolean", "object or array")
+                    if one in kinds
+                },
+                "distinct": len(groups),
+            }
+            amounts = [value for value, kind in zip(values, kinds, strict=True) if kind == "number"]
+            if amounts:
+                found |= {"min": min(amounts), "max": max(amounts), "mean": sum(amounts) / len(amounts)}
+            found["top_values"] = [{"value": shown(same[0]), "count": len(same)} for _, same in ranked[:5]]
+            described.append(found)
+        described.sort(key=lambda one: (-one["coverage"], one["property"]))
+        result.append(
+            {
+                "event": name,
+                "count": len(mine),
+                "visitors": len({row.visitor for row in mine}),
+                "first_seen": wire(datetime.fromtimestamp(min(row.ts_ms for row in mine) / 1000, UTC)),
+                "last_seen": wire(datetime.fromtimestamp(max(row.ts_ms for row in mine) / 1000, UTC)),
+                "properties": described,
+            }
+        )
+    return sorted(result, key=lambda one: (-one["count"], one["event"]))[:limit]

@@ -23,11 +23,11 @@ def blocks(language: str) -> list[str]:
 def test_the_table_of_tools_is_the_list_of_tools(house: InProcess) -> None:
     account = house.account("business")
     keys = {"/mcp": account["projects"][0]["sk"], "/mcp/account": account["account"]["ak"]}
-    served = "\n".join(
-        f"| `{path}` | `{tool['name']}` | {tool['title']} |"
-        for path, key in keys.items()
-        for tool in house.rpc(key, "tools/list", path=path)["result"]["tools"]
-    )
+    places: dict[tuple[str, str], list[str]] = {}
+    for path, key in keys.items():
+        for tool in house.rpc(key, "tools/list", path=path)["result"]["tools"]:
+            places.setdefault((tool["name"], tool["title"]), []).append(f"`{path}`")
+    served = "\n".join(f"| `{name}` | {title} | {', '.join(at)} |" for (name, title), at in places.items())
     table = README.split("<!-- tools:")[1].split("|---|---|---|\n")[1].split("\n\n<!-- /tools -->")[0]
     assert table == served, f"README's table must be:\n{served}"
 

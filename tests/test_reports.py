@@ -204,3 +204,20 @@ def test_segments_are_compared_with_intervals(house: Service) -> None:
         house.rows(keys["rk"], "compare_segments", **MAY, goal="signup", a=a, b=a)[0]["verdict"]
         == "no clear difference"
     )
+
+
+def test_describe_schema_names_events_and_what_they_carry(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    rows = service.rows(project["rk"], "describe_schema", **MAY)
+    assert [(row["event"], row["count"], row["visitors"]) for row in rows] == [
+        ("$pageview", 4, 3), ("signup", 2, 2), ("purchase", 1, 1),
+    ]  # fmt: skip
+    assert rows[2]["properties"] == [
+        {
+            "property": "amount_cents", "coverage": 1, "types": {"number": 1}, "distinct": 1, "min": 4200, "max": 4200,
+            "mean": 4200, "top_values": [{"value": 4200, "count": 1}],
+        },
+        {
+            "property": "currency", "coverage": 1, "types": {"text": 1}, "distinct": 1,
+            "top_values": [{"value": "EUR", "count": 1}],
+        },
+    ]  # fmt: skip

@@ -368,3 +368,14 @@ def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> No
     ledger = ledger_of(history)
     for ends, options in asked:
         check(ledger, "compare_segments", ends, options, about=1e-6)
+
+
+@settings(EXAMPLES, max_examples=60 * TIMES)
+@given(
+    HISTORIES,
+    questions({}, {"event": st.sampled_from(["$pageview", "never"]), "limit": st.sampled_from([1, 20])}),
+)
+def test_describe_schema(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        check(ledger, "describe_schema", ends, options, about=1e-9)

@@ -46,6 +46,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[("retention", {"born_event": HOSTILE, "return_event": event, "calendar": calendar, "mode": mode})
       for event in (HOSTILE, None) for calendar in (False, True) for mode in ("on", "on_or_after")],
     *[(tool, {"filters": FILTERS[:5]}) for tool in ("sessions", "paths")],
+    *[("describe_schema", {"event": event}) for event in (None, HOSTILE)],
     ("user_journey", {"user_id": HOSTILE}),
     ("user_journey", {"anonymous_id": HOSTILE}),
     ("compare_segments", {"goal": HOSTILE, "a": FILTERS[:5], "b": FILTERS[5:10]}),

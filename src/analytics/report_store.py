@@ -9,6 +9,7 @@ from typing import Protocol
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.measures import Counted, Measurement
 from analytics.money import AttributionQuestion, ChannelRoiQuestion, Credit, RevenueQuestion, Spent, Takings
+from analytics.schema import Described, SchemaQuestion
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, EventStore, Tier
 from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion
@@ -51,6 +52,9 @@ class Reports(Protocol):
 
     async def journey(self, scope: Scope, question: JourneyQuestion) -> Answer:
         """The events of one person, in order."""
+
+    async def describe(self, scope: Scope, question: SchemaQuestion) -> Described:
+        """The events of the window, what they carry and the most frequent values."""
 
 
 class ReportingStore(EventStore, Reports, Protocol):

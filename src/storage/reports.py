@@ -18,11 +18,12 @@ from analytics.money import (
     Takings,
 )
 from analytics.report_store import Measured
+from analytics.schema import Carried, Described, Frequent, Named, SchemaQuestion
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, Row
 from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion, labelled
 from analytics.window import Window
-from storage import money, visits
+from storage import describing, money, visits
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
 from storage.measuring import counted_rows, measuring
@@ -87,6 +88,20 @@ class SqlReports:
     async def journey(self, scope: Scope, question: JourneyQuestion) -> Answer:
         return await self._listed(
             scope, visits.journey(scope.numbers, question), visits.journey_row, question.limit
+        )
+
+    async def describe(self, scope: Scope, question: SchemaQuestion) -> Described:
+        statements = [
+            describing.events(scope.numbers, question),
+            describing.properties(scope.numbers, question),
+            describing.values(scope.numbers, question),
+        ]
+        named, carried, frequent = results = await self._asked(scope, statements)
+        return Described(
+            events=[Named(**row) for row in named.rows],
+            properties=[Carried(**row) for row in carried.rows],
+            values=[Frequent(**row | {"value": describing.as_sent(row["value"])}) for row in frequent.rows],
+            cost=read_cost(results),
         )
 
     async def _listed(

@@ -15,6 +15,7 @@ from mcp.tools.breakdown import BREAKDOWN
 from mcp.tools.channel_roi import CHANNEL_ROI
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.compare_segments import COMPARE_SEGMENTS
+from mcp.tools.describe_schema import DESCRIBE_SCHEMA
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
 from mcp.tools.lifecycle import LIFECYCLE
@@ -33,6 +34,7 @@ from mcp.tools.user_journey import USER_JOURNEY
 
 #: Answers about an audience; the same on both endpoints.
 REPORTS: Final[tuple[Tool[Any], ...]] = (
+    DESCRIBE_SCHEMA,
     REALTIME,
     OVERVIEW,
     TIMESERIES,
