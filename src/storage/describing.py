@@ -40,8 +40,8 @@ def _carried(binder: Binder, numbers: Sequence[int], question: SchemaQuestion) -
     """The clauses above and `carried`: one row for each property of each of those events."""
     return f"""{_events(binder, numbers, question)},
 carried AS MATERIALIZED (
-  SELECT n.project AS project, n.event AS event, one.key AS property, one.type AS type, {_TAGGED} AS value
-    FROM held AS h JOIN named AS n ON n.project = h.project AND n.name = h.name
+  SELECT top.project AS project, top.event AS event, one.key AS property, one.type AS type, {_TAGGED} AS value
+    FROM held AS h JOIN named AS top ON top.project = h.project AND top.name = h.name
     CROSS JOIN json_each(h.payload, '$[6]') AS one
    WHERE one.type <> 'null')"""
 
