@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mcp.tools import REPORTS
 from tests.house import Service
-from tests.test_first_answers import MAY, project  # noqa: F401  the fixture: three visitors, seven events
+from tests.test_first_answers import MAY, done, project, view  # noqa: F401  the fixture: three visitors, seven events
 
 TEN_DAYS = {"from_": "2026-05-10", "to": "2026-05-20"}
 
@@ -221,3 +222,32 @@ def test_describe_schema_names_events_and_what_they_carry(service: Service, proj
             "top_values": [{"value": "EUR", "count": 1}],
         },
     ]  # fmt: skip
+
+
+#: What each report needs beside a window.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "breakdown": {"by": "path"},
+    "retention": {"born_event": "$pageview", "unit": "day", "periods": 1},
+    "compare_segments": {"goal": "signup", "a": [], "b": []},
+    "user_journey": {"anonymous_id": "ann"},
+}
+
+
+@pytest.mark.parametrize("tool", [tool.name for tool in REPORTS])
+def test_on_the_account_every_report_answers_for_each_project_apart(house: Service, tool: str) -> None:
+    account = house.account("business", "One", "Two")  # type: ignore[attr-defined]
+    one, two = account["projects"]
+    for keys, day in ((one, "20T11:58:00"), (two, "20T11:59:00")):
+        house.track(
+            keys["sk"],
+            view("ann", day, "https://site.example/?utm_source=news&utm_medium=email"),
+            done("purchase", "ann", day, properties={"amount_cents": 100, "currency": "EUR"}),
+        )
+    asked = ({} if tool == "realtime" else MAY) | ARGUMENTS.get(tool, {})
+    alone = house.rows(two["rk"], tool, **asked)
+    both = house.rows(account["account"]["ak"], tool, "/mcp/account", **asked)
+    mine = [row for row in both if row.pop("project_id") == two["id"]]
+    assert mine == alone
+    assert len(both) == 2 * len(alone)
+    chosen = house.rows(account["account"]["ak"], tool, "/mcp/account", **asked, project_slug="two")
+    assert chosen == alone
