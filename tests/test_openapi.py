@@ -177,7 +177,9 @@ def test_schemathesis_finds_nothing_undescribed(
             case.query = {**(case.query or {}), "from": "2026-05-01", "to": "2026-06-01"}
             case.query.pop("cursor", None)
         answer = case.call(base_url=service.url, session=session, headers=headers)
-        refused = not positive and path not in ENDPOINTS  # what is wrong with a JSON-RPC call is told with 200
+        refused = (
+            not positive and path not in ENDPOINTS
+        )  # what is wrong with a JSON-RPC call is told with 200
         checks = [*CHECKS, negative_data_rejection] if refused else CHECKS
         case.validate_response(answer, checks=checks, headers=headers)
         seen[answer.status_code] += 1
