@@ -42,7 +42,9 @@ def ratio(
 
 def times(by: ByEngine, engine: str, key: str = "ms") -> str:
     found = ratio(by, engine, key)
-    return "–" if found is None else f"{short(found)}×"
+    if found is None:
+        return "–"
+    return f"{short(found)}×" if found >= 1 else f"**{short(found)}×**"
 
 
 def per_event(written: dict[str, Any], key: str) -> float:
