@@ -100,8 +100,9 @@ def _answers(answers: dict[str, ByEngine]) -> Iterator[str]:
     )
     yield (
         "How many times as long as ours the others take; bold where they are faster. The raw scan is compared in D1; "
-        "DuckDB and ClickHouse, which are timed inside their own process, with our engine alone. CPU adds up all threads and is disturbed least. The tool "
-        "call is ours over HTTP, in milliseconds: Python, the check of the key, the fold and D1 included."
+        "DuckDB and ClickHouse, which are timed inside their own process, with our engine alone. CPU adds up all threads "
+        "and is disturbed least. The tool call is ours over HTTP, in milliseconds: Python, the check of the key, the fold "
+        "and D1 included."
     )
     heads = (
         "raw",
