@@ -29,9 +29,12 @@ from storage.patient import Patient  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
 from tests.answers import watch  # noqa: E402
 from tests.faults import Faults  # noqa: E402
+from tests.leaks import CANARIES, scanned  # noqa: E402
 from web.app import App  # noqa: E402
 from web.house import House as Wiring  # noqa: E402
 from web.messages import Request  # noqa: E402
+
+CANARIES.update((PEPPER, SALT))
 
 #: KV takes this long at most before D1 is asked; nothing here waits for longer.
 KV_BUDGET_S = 0.02
@@ -185,7 +188,9 @@ class InProcess(Service):
             pieces = [] if response.stream is None else [piece async for piece in response.stream]
             while self.deferred:
                 await self.deferred.pop(0)
-            return Answer(response.status, response.headers, response.body + "".join(pieces))
+            body = response.body + "".join(pieces)
+            scanned(response.status, response.headers, body)
+            return Answer(response.status, response.headers, body)
 
         return asyncio.run(answer())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.house import ROOT, Answer, Service
+from tests.leaks import CANARIES, logged, scanned
 
 NODE = os.environ.get("NODE", "node")
 START_SECONDS = 120
@@ -63,13 +65,20 @@ class Runtime(Service):
             self.lines.append(line.rstrip("\n"))
             if line.startswith("ready "):
                 self.url = json.loads(line.removeprefix("ready "))["url"]
+                CANARIES.update(self._secrets())
                 ready.set()
+
+    def _secrets(self) -> set[str]:
+        """What the state keeps that only the Worker may know."""
+        texts = [path.read_text() for path in self.persist.glob("*secret*") if path.is_file()]
+        return {word for text in texts for word in re.findall(r"[0-9a-f]{64}", text)}
 
     def stop(self, sign: int = signal.SIGTERM) -> None:
         """Stops the server, its whole process group, and waits until it is gone."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, sign)
             self.process.wait(30)
+        assert logged(self.lines) == [], "the log of the Worker holds a key or a secret"
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -100,4 +109,5 @@ class Runtime(Service):
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         response = self.client.request(method, self.url + path, headers=dict(headers or {}), content=body)
+        scanned(response.status_code, response.headers, response.text)
         return Answer(response.status_code, response.headers, response.text)

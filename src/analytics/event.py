@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from pydantic_core import PydanticCustomError
 
 from analytics.attribution import classify
+from analytics.text import visible, visible_throughout
 from analytics.user_agent import parse_user_agent
 from analytics.window import INSTANT_FORMAT, MS_PER_DAY, InvalidInstantError, format_instant, parse_instant
 
@@ -26,7 +27,16 @@ IDENTIFY_EVENT: Final = "$identify"
 Origin = Literal["browser", "server", "agent"]
 
 
+def _shown(text: str) -> str:
+    """A text without what nobody can see (analytics/text.py), of which something must be left."""
+    shown = visible(text)
+    if not shown.strip():
+        raise PydanticCustomError("invisible", "holds nothing that can be seen")
+    return shown
+
+
 def _valid_url(text: str) -> str:
+    text = visible(text)
     try:
         parts = urlsplit(text)
         parts.port  # noqa: B018  raises ValueError for a port that is no number
@@ -48,6 +58,7 @@ def _valid_timestamp(text: str, info: ValidationInfo) -> str:
 
 
 def _small_enough(properties: dict[str, Any]) -> dict[str, Any]:
+    properties = visible_throughout(properties)
     if len(compact_json(properties).encode()) > MAX_PROPERTIES_BYTES:
         raise PydanticCustomError(
             "properties", "must be at most {limit} bytes as compact JSON", {"limit": MAX_PROPERTIES_BYTES}
@@ -66,6 +77,10 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+#: What a client calls something: the same rule wherever it is written or looked for.
+ClientId = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_shown)]
+UserId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_shown)]
+Location = Annotated[str, Field(max_length=2048), AfterValidator(visible)]
 Url = Annotated[str, Field(max_length=2048), AfterValidator(_valid_url)]
 Timestamp = Annotated[
     str,
@@ -84,20 +99,18 @@ class TrackedEvent(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-    event: str = Field(min_length=1, max_length=128, description="Event name, e.g. 'signup'.")
-    event_id: str | None = Field(
+    event: ClientId = Field(description="Event name, e.g. 'signup'.")
+    event_id: ClientId | None = Field(
         None,
-        min_length=1,
-        max_length=128,
         description="Your own id for this occurrence: sending the same one again stores nothing twice.",
     )
     timestamp: Timestamp | None = None
-    anonymous_id: str | None = Field(None, min_length=1, max_length=128, description="The visitor (device).")
-    user_id: str | None = Field(None, min_length=1, max_length=256, description="The signed-in person.")
-    session_id: str | None = Field(None, min_length=1, max_length=128)
+    anonymous_id: ClientId | None = Field(None, description="The visitor (device).")
+    user_id: UserId | None = Field(None, description="The signed-in person.")
+    session_id: ClientId | None = None
     url: Url | None = Field(None, description="Page URL; utm parameters and click ids in it are attributed.")
-    path: str | None = Field(None, max_length=2048, description="Default: the path of `url`.")
-    referrer: str | None = Field(None, max_length=2048)
+    path: Location | None = Field(None, description="Default: the path of `url`.")
+    referrer: Location | None = None
     properties: Properties = Field(
         default_factory=dict, description=f"Free JSON object, at most {MAX_PROPERTIES_BYTES} bytes."
     )

@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from access.gate import Principal, Refusal
-from analytics.event import IDENTIFY_EVENT, MAX_BATCH_EVENTS, Origin, Properties, TrackedEvent, enrich
+from analytics.event import (
+    IDENTIFY_EVENT,
+    MAX_BATCH_EVENTS,
+    ClientId,
+    Origin,
+    Properties,
+    TrackedEvent,
+    UserId,
+    enrich,
+)
 from analytics.store import ScopeWithdrawnError, StoreUnavailableError
 from web.arguments import payload
 from web.bodies import read_json_object
@@ -28,8 +37,8 @@ class Identification(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    anonymous_id: str = Field(min_length=1, max_length=128)
-    user_id: str = Field(min_length=1, max_length=256)
+    anonymous_id: ClientId
+    user_id: UserId
     traits: Properties = Field(default_factory=dict)
 
 
@@ -38,7 +47,7 @@ class Forgetting(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    user_id: str = Field(min_length=1, max_length=256)
+    user_id: UserId
     include_anonymous: bool = False
 
 
