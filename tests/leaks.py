@@ -15,12 +15,12 @@ _SQL = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b.{0,200}\b(?:inbox|events|projects|api_keys|accounts|dictionary|daily)\b",
     re.DOTALL,
 )
-_KEY = re.compile(r"(?:pk|sk|rk|ak)_(?:live|test)_[0-9a-f]{8}_[0-9A-Za-z]{49}")
+KEY = re.compile(r"(?:pk|sk|rk|ak)_(?:live|test)_[0-9a-f]{8}_[0-9A-Za-z]{49}")
 
 
 def leaks(text: str) -> list[str]:
     """What of the forbidden is in a text."""
-    found = [match[0] for match in _FORBIDDEN.finditer(text)] + _KEY.findall(text)
+    found = [match[0] for match in _FORBIDDEN.finditer(text)] + KEY.findall(text)
     return found + [secret for secret in CANARIES if secret in text]
 
 
@@ -38,4 +38,4 @@ def scanned(status: int, headers: Mapping[str, str], body: str) -> None:
 
 def logged(lines: Iterable[str]) -> list[str]:
     """Lines of a log that hold a whole key or a secret of the run."""
-    return [line for line in lines if _KEY.search(line) or any(secret in line for secret in CANARIES)]
+    return [line for line in lines if KEY.search(line) or any(secret in line for secret in CANARIES)]

@@ -1,0 +1,239 @@
+"""The lines that isolation and secrecy hang on: each taken away, and the test that must fail then.
+
+`old` stands exactly once in its file (a test checks it on every change); `npm run test:nightly` takes each away in a copy
+of the source and runs the test (tests/test_mutations.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`new` in place of `old` in a file of src. `test` is what pytest is given, without the Worker."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+ISOLATION = "tests/test_isolation.py"
+SWEEP = "tests/test_fault_sweep.py"
+REVOKED = "tests/test_account.py tests/test_keys_command.py"
+
+MUTATIONS = [
+    # The scope clause, statement by statement.
+    Mutation(
+        "event lists of every project",
+        "storage/event_rows.py",
+        ' WHERE e.project = ?1"""',
+        ' WHERE ?1 = ?1"""',
+        ISOLATION,
+    ),
+    Mutation(
+        "single events of every project",
+        "storage/sql_parts.py",
+        "  WHERE e.project = p.value AND {_between(binder, window)}",
+        "  WHERE {_between(binder, window)}",
+        ISOLATION,
+    ),
+    Mutation(
+        "visitor days of every project",
+        "storage/event_stats.py",
+        "      WHERE v.project = p.value AND v.day BETWEEN",
+        "      WHERE v.day BETWEEN",
+        ISOLATION,
+    ),
+    Mutation(
+        "totals of every project",
+        "storage/event_stats.py",
+        "WHERE r.project = p.value AND r.kind = {kind}",
+        "WHERE r.kind = {kind}",
+        ISOLATION,
+    ),
+    Mutation(
+        "paths of every project",
+        "storage/event_stats.py",
+        "WHERE r.project = p.value AND r.day BETWEEN",
+        "WHERE r.day BETWEEN",
+        ISOLATION,
+    ),
+    Mutation(
+        "texts of every project",
+        "storage/dictionary.py",
+        "text.project = p.value AND text.kind",
+        "text.kind",
+        ISOLATION,
+    ),
+    Mutation(
+        "forgetting in every project",
+        "storage/forget.py",
+        "SELECT visitor FROM people WHERE project = ?2 AND",
+        "SELECT visitor FROM people WHERE ?2 = ?2 AND",
+        ISOLATION,
+    ),
+    Mutation(
+        "duplicates of every project, timed",
+        "storage/inbox.py",
+        "WHERE e.project = ?2 AND e.day = mine.day",
+        "WHERE e.day = mine.day",
+        ISOLATION,
+    ),
+    Mutation(
+        "duplicates of every project, untimed",
+        "storage/inbox.py",
+        "WHERE a.project = ?2 AND a.event = mine.event",
+        "WHERE a.event = mine.event",
+        ISOLATION,
+    ),
+    # D1 authorises.
+    Mutation(
+        "no guard before questions",
+        "storage/event_store.py",
+        "        verdict, *results = await self._database.batch("
+        "[guard(scope), *folding, *statements])\n"
+        "        check(scope, verdict)",
+        "        verdict, *results = await self._database.batch([guard(scope), *folding, *statements])",
+        "tests/test_account.py tests/test_keys_command.py",
+    ),
+    Mutation(
+        "the guard takes any key for live",
+        "storage/guard.py",
+        "SELECT k.status = 'active' AND a.status",
+        "SELECT a.status",
+        "tests/test_account.py tests/test_keys_command.py",
+    ),
+    Mutation(
+        "the guard takes a foreign project",
+        "storage/guard.py",
+        " AND p.account_id = k.account_id AND p.status",
+        " AND p.status",
+        ISOLATION,
+    ),
+    Mutation(
+        "writes without D1's word",
+        "storage/guard.py",
+        "WHERE k.id = ?1 AND k.status = 'active' AND (k.expires_at IS NULL OR k.expires_at > unixepoch() * 1000)\n"
+        "     AND",
+        "WHERE k.id = ?1 AND",
+        ISOLATION,
+    ),
+    # Keys.
+    Mutation(
+        "any secret opens",
+        "access/gate.py",
+        "return hmac.compare_digest(made, expected) and pepper is not None",
+        "return pepper is not None",
+        "tests/test_refusals.py",
+    ),
+    Mutation(
+        "a comparison that takes its time",
+        "access/gate.py",
+        "hmac.compare_digest(made, expected)",
+        "(made == expected)",
+        ISOLATION,
+    ),
+    Mutation(
+        "keys for ever",
+        "access/gate.py",
+        "record.expires_ms is None or now_ms < record.expires_ms",
+        "True",
+        ISOLATION,
+    ),
+    Mutation(
+        "a key lives a moment too long",
+        "access/gate.py",
+        "now_ms < record.expires_ms",
+        "now_ms <= record.expires_ms",
+        ISOLATION,
+    ),
+    Mutation(
+        "a scope of anybody's projects",
+        "access/gate.py",
+        "if not set(chosen) <= set(self.projects):",
+        "if False:",
+        ISOLATION,
+    ),
+    Mutation(
+        "no checksum",
+        "access/token.py",
+        "if match is None or _checksum(text[:-_CHECK_LENGTH]) != match[5]:",
+        "if match is None:",
+        "tests/unit/test_access.py",
+    ),
+    Mutation(
+        "digests without a pepper",
+        "access/token.py",
+        'hmac.digest(pepper, _DOMAIN + token.text.encode(), "sha256")',
+        'hmac.digest(b"", _DOMAIN + token.text.encode(), "sha256")',
+        "tests/unit/test_access.py",
+    ),
+    Mutation(
+        "any page may send with a browser key",
+        "web/rest.py",
+        'request.headers.get("origin") not in principal.allowed_origins',
+        "False",
+        "tests/test_refusals.py",
+    ),
+    # Bodies and texts.
+    Mutation(
+        "the standard library's parser",
+        "analytics/intake.py",
+        "value = from_json(body, allow_inf_nan=False)",
+        "value = __import__('json').loads(body)",
+        "tests/unit/test_intake.py tests/test_architecture.py",
+    ),
+    Mutation(
+        "no walk after the parser",
+        "analytics/intake.py",
+        "    _walk(value)\n    return value",
+        "    return value",
+        "tests/test_bad_input.py",
+    ),
+    Mutation(
+        "invisible characters stay",
+        "analytics/text.py",
+        "    if text.isprintable():\n        return text",
+        "    return text",
+        "tests/test_strangers.py",
+    ),
+    # Faults.
+    Mutation(
+        "everything is tried again",
+        "storage/patient.py",
+        'if fault == "transient" and',
+        "if",
+        "tests/test_fault_sweep.py",
+    ),
+    Mutation(
+        "retries without a budget",
+        "storage/patient.py",
+        " or not self.budget.spend()",
+        "",
+        "tests/test_fault_sweep.py",
+    ),
+    Mutation(
+        "forgetting without the fold",
+        "storage/event_store.py",
+        "await self._folded(scope, look_for(",
+        "await self._asked(scope, look_for(",
+        "tests/test_fault_sweep.py",
+    ),
+    Mutation(
+        "an id of its own in the answer",
+        "web/app.py",
+        '{"request_id": self._house.request_id}',
+        '{"request_id": "req_1"}',
+        "tests/test_fault_sweep.py",
+    ),
+    Mutation(
+        "keys in the log",
+        "access/token.py",
+        'return _SECRET.sub(r"\\1_[REDACTED]", text)',
+        "return text",
+        "tests/test_leaks.py",
+    ),
+]

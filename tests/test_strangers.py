@@ -1,0 +1,126 @@
+"""Text written by strangers: it is stored without what nobody can see, and comes back as a JSON value and nothing else.
+
+Source: security.md, toxic flow, T-INJ-1…7.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.text import visible
+from tests.data.strangers import STRANGERS, UNSEEN
+from tests.house import InProcess, Service
+
+MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
+INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Cn")
+
+
+def written(text: str, number: int) -> dict[str, Any]:
+    """An event with the text in every field that takes one."""
+    return {
+        "event": text[:128], "event_id": f"{number} {text}"[:128], "anonymous_id": text[:128], "user_id": text[:128],
+        "session_id": text[:128], "path": f"/{text}", "referrer": text, "timestamp": "2026-05-10",
+        "url": "https://site.example/?utm_source=" + "".join(one for one in text if not one.isspace()),
+        "properties": {text: text, "list": [text, {text: [text]}]},
+    }  # fmt: skip
+
+
+def texts(value: Any) -> list[str]:
+    """Every text in a JSON value, names included."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    if isinstance(value, dict):
+        return [text for name, item in value.items() for text in [name, *texts(item)]]
+    return []
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(set(STRANGERS)) >= 200
+    assert {frame for frame in UNSEEN if visible(UNSEEN[frame]) != UNSEEN[frame]} == set(UNSEEN)
+
+
+def test_nothing_a_stranger_writes_is_more_than_data(service: Service, shared: dict[str, Any]) -> None:
+    """T-INJ-1: the envelope, the text and the properties parse, and no text holds what cannot be seen."""
+    keys = service.account("business")["projects"][0]  # type: ignore[attr-defined]
+    for first in range(0, len(STRANGERS), 50):
+        chosen = STRANGERS[first : first + 50]
+        service.track(
+            keys["pk"],
+            *(written(text, first + place) for place, text in enumerate(chosen)),
+            origin="https://site.example",
+        )
+    result = service.call(keys["rk"], "query_events", **MAY, limit=1000)
+    rows = json.loads(result["content"][0]["text"])
+    assert len(rows) + 0 <= len(STRANGERS)
+    assert rows
+    assert rows == result["structuredContent"]["rows"][: len(rows)]
+    for row in rows:
+        for text in [*texts(row), *texts(json.loads(row["properties"]))]:
+            assert not [one for one in text if unicodedata.category(one) in INVISIBLE], repr(text)
+            assert "\n" not in text
+    names = {row["event_name"] for row in rows}
+    assert names <= {visible(text[:128]) for text in STRANGERS}
+    # T-INJ-2: none of it is anywhere else.
+    elsewhere = json.dumps([service.rpc(keys["rk"], "tools/list"), service.rpc(keys["rk"], "prompts/list")])
+    assert not [text for text in STRANGERS if len(text) > 20 and text in elsewhere]
+
+
+def test_what_is_kept_is_what_was_meant(house: InProcess) -> None:
+    keys = house.account()["projects"][0]
+    event = {
+        "event": "sign\u200bup\nnow",
+        "user_id": "u\u202e1",
+        "properties": {"a\u0007b": ["x\r\ny", 1, None]},
+    }
+    assert house.post("/v1/track", event, keys["sk"]).status == 202
+    (row,) = house.rows(keys["rk"], "query_events", **MAY)
+    assert (row["event_name"], row["user_id"]) == ("signup now", "u1")
+    assert json.loads(row["properties"]) == {"ab": ["x  y", 1, None]}
+    assert house.post("/v1/forget", {"user_id": "u\u202e1"}, keys["sk"]).json["deleted"] == 1
+
+
+@given(st.text())
+def test_visible_text_stays_and_the_rest_goes(text: str) -> None:
+    shown = visible(text)
+    assert visible(shown) == shown
+    assert not [one for one in shown if unicodedata.category(one) in (*INVISIBLE, "Zl", "Zp")]
+    kept = [one for one in text if unicodedata.category(one) not in (*INVISIBLE, "Zl", "Zp", "Zs")]
+    assert [one for one in shown if one != " "] == kept
+
+
+@pytest.mark.parametrize("tool", ["query_events", "get_stats", "top_sources"])
+def test_an_answer_names_the_fields_that_strangers_wrote(house: InProcess, tool: str) -> None:
+    """T-INJ-4: where a program reads it, not in the text a model is given."""
+    keys = house.account()["projects"][0]
+    house.track(keys["pk"], {"event": "e"}, {"event": "f"}, origin="https://site.example")
+    house.track(keys["sk"], {"event": "g"})
+    more = {"group_by": ["event_name", "country"]} if tool == "get_stats" else {}
+    meta = house.call(keys["rk"], tool, **MAY, **more)["_meta"]
+    fields = {
+        "query_events": [
+            "event_name", "anonymous_id", "user_id", "source", "medium", "campaign", "referrer", "url", "path", "properties",
+        ],
+        "get_stats": ["event_name"],
+        "top_sources": ["source", "medium"],
+    }  # fmt: skip
+    assert meta["ai.millimetric/untrusted"] == fields[tool]
+    if tool == "query_events":
+        assert meta["ai.millimetric/origins"] == {"browser": 2, "server": 1}
+
+
+def test_no_text_makes_a_read_key_write(house: InProcess) -> None:
+    """T-INJ-5."""
+    keys = house.account()["projects"][0]
+    for text in STRANGERS[:20]:
+        error = house.rpc(keys["rk"], "tools/call", {"name": "track_event", "arguments": {"event": text}})[
+            "error"
+        ]
+        assert error["message"] == "insufficient_scope"
