@@ -100,7 +100,8 @@ class Answer:
     """Rows that answer a question.
 
     Shape: one dict a row, columns in the contract's order; `truncated` says that the limit cut rows off; `tier` is the
-    roll-up that served it; `last`, of single events that go on, is the place of the last one.
+    roll-up that served it; `last`, of single events that go on, is the place of the last one; `origins`, of single
+    events, how many each origin handed in.
     """
 
     rows: list[Row]
@@ -109,6 +110,7 @@ class Answer:
     tier: Tier = "events"
     sampled: bool = False
     last: Place | None = None
+    origins: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ SELECT newest.ts, name.value AS event_name, newest.payload ->> 1 AS anonymous_id
        substr(rule.value, 1, instr(rule.value, ':') - 1) AS source_confidence,
        newest.payload ->> 5 AS referrer, newest.payload ->> 4 AS url, path.value AS path, country.value AS country,
        device_type.value AS device_type, newest.payload -> 6 AS properties,
-       CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor
+       CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor,
+       newest.payload ->> 8 AS at_origin
   FROM (SELECT e.* FROM events AS e WHERE e.project = ?1{conditions}
         {newest_first} LIMIT {limit}) AS newest
   LEFT JOIN dictionary AS name ON name.id = newest.name
@@ -42,7 +43,7 @@ _NEWEST_FIRST: Final = (
 )
 
 #: Columns that place a row, which no answer shows.
-_UNSHOWN: Final = frozenset({"ts", "at_event", "at_name", "at_visitor"})
+_UNSHOWN: Final = frozenset({"ts", "at_event", "at_name", "at_visitor", "at_origin"})
 
 _EXACT: Final = {"event": "event_name", "source": "source", "medium": "medium", "country": "country"}
 

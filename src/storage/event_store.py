@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -208,7 +209,8 @@ class SqlEventStore(SqlReports):
         ids = [project.id if scope.spans_projects else None for project in scope.projects]
         rows = [label(row, ids[position]) for row, position in merged[:limit]]
         last = place_of(*merged[limit - 1]) if len(merged) > limit else None
-        return Answer(rows, _cost(results), truncated=last is not None, last=last)
+        origins = Counter(row["at_origin"] for row, _ in merged[:limit])
+        return Answer(rows, _cost(results), truncated=last is not None, last=last, origins=origins)
 
     async def _planned(
         self, scope: Scope, planned: Planned, limit: int, *, by_project: bool = False
