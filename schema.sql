@@ -179,3 +179,22 @@ CREATE TABLE IF NOT EXISTS arrivals (
   claim   TEXT NOT NULL,
   PRIMARY KEY (project, event)
 ) STRICT, WITHOUT ROWID;
+
+-- One row: one change to accounts, projects or keys: when, what, of what. Rows are added and never changed; `hash` is the
+-- SHA-256 of the row and of the hash before it (dev/audit.py), so that a row changed behind the triggers is noticed.
+CREATE TABLE IF NOT EXISTS audit_log (
+  id        INTEGER PRIMARY KEY AUTOINCREMENT,
+  at        INTEGER NOT NULL,
+  action    TEXT NOT NULL,
+  target    TEXT NOT NULL,
+  prev_hash TEXT NOT NULL UNIQUE,                -- two changes at once: one of them is refused whole
+  hash      TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS audit_log_is_not_changed BEFORE UPDATE ON audit_log
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is insert-only');
+END;
+CREATE TRIGGER IF NOT EXISTS audit_log_is_not_shortened BEFORE DELETE ON audit_log
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is insert-only');
+END;

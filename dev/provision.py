@@ -10,6 +10,7 @@ A change goes to D1, the truth, and to KV, the copy keys are authenticated from.
 from __future__ import annotations
 
 import argparse
+import hmac
 import json
 import os
 import re
@@ -21,13 +22,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from access.plans import PLANS, PlanName
 from access.records import AccountRecord, KeyRecord, OwnedProject
-from access.token import Env, Kind, Token, digest, mint_token
+from access.token import Env, Kind, Token, digest, mint_token, parse_token
 from analytics.scope import Project
 from analytics.window import format_instant
+from dev import audit
 from storage.key_store import account_name, account_to_json, key_name, key_to_json
 
 PEPPER_VERSION: Final = 1
@@ -66,6 +69,11 @@ def rows(sql: str, *parameters: Any) -> list[dict[str, Any]]:
 
 def apply(change: Change, **more: Any) -> None:
     ask({"apply": {**change, **more}})
+
+
+def audited(action: str, target: str, change: Change) -> Change:
+    """A change with its line in the audit log: both are written, or neither."""
+    return join(change, {"d1": [audit.entry(rows(audit.LAST), now_ms(), action, target)]})
 
 
 def say(text: str) -> None:
@@ -290,7 +298,7 @@ def create_account(options: argparse.Namespace) -> dict[str, Any]:
     output, change = new_account(
         options.name, options.plan, wanted, origins_of(options.origin), next_number(), expires_ms
     )
-    apply(change)
+    apply(audited("account.create", output["account"]["id"], change))
     return output
 
 
@@ -302,14 +310,16 @@ def create_project(options: argparse.Namespace) -> dict[str, Any]:
     owned = OwnedProject(project, frozenset(origins_of(options.origin)))
     entry, change = project_keys(account.id, project)
     extended = replace(account, projects=(*account.projects, owned))
-    apply(join({"d1": [insert_project(account.id, owned)], "kv": [account_entry(extended)]}, change))
+    change = join({"d1": [insert_project(account.id, owned)], "kv": [account_entry(extended)]}, change)
+    apply(audited("project.create", project.id, change))
     return entry
 
 
 def set_plan(options: argparse.Namespace) -> dict[str, Any]:
     account = replace(stored_account(account_of(options.account)), plan=options.plan)
     update = {"sql": "UPDATE accounts SET plan = ?2 WHERE id = ?1", "params": [account.id, account.plan]}
-    apply({"d1": [update], "kv": [account_entry(account)]})
+    change = {"d1": [update], "kv": [account_entry(account)]}
+    apply(audited(f"account.plan={account.plan}", account.id, change))
     return {"account": account.id, "plan": account.plan}
 
 
@@ -325,7 +335,8 @@ def set_origins(options: argparse.Namespace) -> dict[str, Any]:
         "sql": "UPDATE projects SET allowed_origins = ?2 WHERE number = ?1",
         "params": [project.number if project else None, json.dumps(sorted(origins))],
     }
-    apply({"d1": [update], "kv": [account_entry(replace(account, projects=owned))]})
+    change = {"d1": [update], "kv": [account_entry(replace(account, projects=owned))]}
+    apply(audited("project.origins", project.id if project else account_id, change))
     return {"project": project.slug if project else None, "allowed_origins": sorted(origins)}
 
 
@@ -367,7 +378,7 @@ def create(options: argparse.Namespace) -> dict[str, Any]:
     days = options.expires_days or (ACCOUNT_KEY_DAYS if options.kind == "ak" else None)
     expires_ms = now_ms() + days * DAY_S * 1000 if days else None
     token, key_id, change = put_key(options.kind, options.env, account, project, options.label, expires_ms)
-    apply(change)
+    apply(audited("key.create", key_id, change))
     return {"id": key_id, "key": token.text, "prefix": token.prefix, "expires_at": shown(expires_ms)}
 
 
@@ -427,8 +438,36 @@ def list_keys(options: argparse.Namespace) -> dict[str, Any]:
 
 def revoke(options: argparse.Namespace) -> dict[str, Any]:
     row = found_key(options.key)
-    apply(change_key(row, status="revoked", revoked_at=now_ms()))
+    apply(audited("key.revoke", row["id"], change_key(row, status="revoked", revoked_at=now_ms())))
     return {"id": row["id"], "status": "revoked"}
+
+
+def report_leak(options: argparse.Namespace) -> dict[str, Any]:
+    """Ends a key that was found where it should not be. Only its whole text does: a prefix is public, and proves nothing."""
+    token = parse_token(options.key)
+    if token is None:
+        raise CommandError("not a whole key: kind_env_prefix_secret, with its checksum")
+    row = found_key(options.key)
+    if not hmac.compare_digest(digest(token, pepper()).hex(), row["digest"]):
+        raise CommandError(f"the secret is not that of {row['id']}; nothing was changed")
+    was = state_of(row)
+    apply(audited("key.leaked", row["id"], change_key(row, status="revoked", revoked_at=now_ms())))
+    return {"id": row["id"], "status": "revoked", "was": was, "last_used_at": shown(row["last_used_at"])}
+
+
+def check_audit(_options: argparse.Namespace) -> dict[str, Any]:
+    """Errors: CommandError where the chain breaks."""
+    found = rows(audit.ALL)
+    broken = audit.first_broken(found)
+    if broken is not None:
+        raise CommandError(
+            f"the audit log was tampered with: row {broken} does not follow from the one before"
+        )
+    entries = [
+        {"id": one["id"], "at": shown(one["at"]), "action": one["action"], "target": one["target"]}
+        for one in found
+    ]
+    return {"entries": entries, "intact": True, "last_hash": found[-1]["hash"] if found else audit.FIRST}
 
 
 def rotate(options: argparse.Namespace) -> dict[str, Any]:
@@ -447,7 +486,8 @@ def rotate(options: argparse.Namespace) -> dict[str, Any]:
     )
     ends_ms = now_ms() + OVERLAPS[options.overlap] * 1000
     ends_ms = min(ends_ms, row["expires_at"]) if row["expires_at"] else ends_ms
-    apply(join(change, change_key(row, expires_at=ends_ms, rotated_to=key_id)))
+    change = join(change, change_key(row, expires_at=ends_ms, rotated_to=key_id))
+    apply(audited("key.rotate", f"{row['id']} to {key_id}", change))
     return {"id": key_id, "key": token.text, "replaces": row["id"], "old_key_expires_at": shown(ends_ms)}
 
 
@@ -491,6 +531,8 @@ COMMANDS: Final = {
     "list": list_keys,
     "revoke": revoke,
     "rotate": rotate,
+    "report-leak": report_leak,
+    "audit": check_audit,
     "create-account": create_account,
     "create-project": create_project,
     "set-plan": set_plan,
@@ -520,6 +562,11 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--project", help="id or slug")
     end = commands.add_parser("revoke", parents=[common], help="end a key at once")
     end.add_argument("key", help="id or prefix")
+    leak = commands.add_parser("report-leak", parents=[common], help="end a key that was found in the open")
+    leak.add_argument("key", help="the whole key, as it was found")
+    commands.add_parser(
+        "audit", parents=[common], help="show what was changed, and check that it is all there"
+    )
     swap = commands.add_parser("rotate", parents=[common], help="replace a key; both work during the overlap")
     swap.add_argument("key", help="id or prefix")
     swap.add_argument("--overlap", choices=list(OVERLAPS), default="24h")

@@ -18,6 +18,7 @@ const tasks = {
   test: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: (args) => [python("-m", "pytest", ...args)] },
   nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
+  audit: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", "audit", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
   bench: {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from typing import Any
 
 import pytest
 
 from access.cache import FOUND_MS
+from access.token import mint_token
 from analytics.window import format_instant, parse_instant
-from dev import provision
+from dev import audit, provision
 from tests.house import ROOT, InProcess
 from tests.runtime import NODE, Runtime
 
@@ -208,6 +210,71 @@ def test_what_cannot_be_done_is_said(shell: Shell, arguments: list[str], said: s
     assert shell.house.everything_stored() == before
 
 
+def test_a_leaked_key_is_ended_by_its_whole_text_and_by_nothing_less(shell: Shell) -> None:
+    key = shell.run("create-account", "--name", "Acme", "--project", "Shop")["projects"][0]["rk"]
+    prefix = "_".join(key.split("_")[:3])
+    places = iter(key.split("_")[2])
+    twin = mint_token("rk", "live", lambda alphabet: next(places, alphabet[5])).text
+    for less, said in (
+        (prefix, "not a whole key"),
+        (key[:-1] + "~", "not a whole key"),
+        (twin, "nothing was changed"),
+    ):
+        with pytest.raises(provision.CommandError, match=said):
+            shell.run("report-leak", less)
+        assert shell.passes(key)
+    assert shell.run("report-leak", key)["was"] == "active"
+    assert not shell.reads(key), "at once, whatever is remembered"
+    assert shell.run("report-leak", key)["was"] == "revoked"
+
+
+def test_every_change_is_in_the_audit_log_once_and_in_the_same_batch(shell: Shell) -> None:
+    account = shell.run("create-account", "--name", "Acme", "--project", "Shop")
+    created = shell.run("create", "--kind", "rk", "--project", "shop")
+    rotated = shell.run("rotate", created["id"])
+    shell.run("revoke", rotated["id"])
+    shell.run("set-plan", "--plan", "pro")
+    shell.run("set-origins", "--project", "shop", "--origin", "https://a.example")
+    shell.run("create-project", "--name", "Blog")
+    shown = shell.run("audit")
+    assert [(one["action"], one["target"]) for one in shown["entries"]][:5] == [
+        ("account.create", account["account"]["id"]),
+        ("key.create", created["id"]),
+        ("key.rotate", f"{created['id']} to {rotated['id']}"),
+        ("key.revoke", rotated["id"]),
+        ("account.plan=pro", account["account"]["id"]),
+    ]
+    assert len(shown["entries"]) == 7
+    assert shown["intact"] is True
+    assert created["key"] not in json.dumps(shown)
+    # Two changes that saw the same last row: the second fails whole.
+    (row,) = shell.house.db.connection.execute("SELECT prev_hash FROM audit_log WHERE id = 7").fetchall()
+    late = audit.entry([{"hash": row["prev_hash"]}], 1, "key.revoke", "key_1")
+    update = {"sql": "UPDATE api_keys SET status = 'revoked'", "params": []}
+    with pytest.raises(sqlite3.IntegrityError):
+        shell.house.apply({"d1": [update, late], "kv": []})
+    assert shell.passes(account["projects"][0]["rk"])
+
+
+@pytest.mark.parametrize("tampering", [
+    "UPDATE audit_log SET action = 'x' WHERE id = 2", "UPDATE audit_log SET at = 1 WHERE id = 1",
+    "DELETE FROM audit_log WHERE id = 2", "UPDATE audit_log SET id = 9 WHERE id = 1",
+])  # fmt: skip
+def test_the_audit_log_is_insert_only_and_shows_tampering(shell: Shell, tampering: str) -> None:
+    shell.run("create-account", "--name", "Acme", "--project", "Shop")
+    for _ in range(2):
+        shell.run("create", "--kind", "rk", "--project", "shop")
+    connection = shell.house.db.connection
+    with pytest.raises(sqlite3.IntegrityError, match="insert-only"):
+        connection.execute(tampering)
+    assert shell.run("audit")["intact"] is True
+    connection.execute("DROP TRIGGER audit_log_is_not_changed")
+    connection.execute("DROP TRIGGER audit_log_is_not_shortened")
+    connection.execute(tampering)
+    with pytest.raises(provision.CommandError, match="tampered with"):
+        shell.run("audit")
+
+
 @pytest.mark.worker
 def test_the_command_itself_on_a_running_worker(worker: Runtime) -> None:
     project = worker.account("pro", "Cli Shop")["projects"][0]
@@ -217,7 +284,10 @@ def test_the_command_itself_on_a_running_worker(worker: Runtime) -> None:
     new = worker.manage("rotate", created["prefix"])
     assert worker.rows(new["key"], "get_stats", **window) == [{"value": 0}]
     assert worker.rows(created["key"], "get_stats", **window) == [{"value": 0}]
-    worker.manage("revoke", created["id"])
+    worker.manage("report-leak", created["key"])
+    assert worker.manage("audit")["entries"][-1]["action"] == "key.leaked", (
+        "the triggers came through the splitter"
+    )
     assert worker.get("/v1/stats?from=2026-05-01&to=2026-05-02", created["key"]).status == 401
     listed = worker.manage("list", "--project", project["id"])["keys"]
     assert {key["status"] for key in listed if key["id"] == created["id"]} == {"revoked"}
