@@ -1,4 +1,4 @@
-"""Keys that nobody was given: planted records, mutated texts, keys in the wrong place. Source: security.md T-KEY-1, 2, 7, 10."""
+"""Keys that nobody was given: planted records, mutated texts, keys in the wrong place (security.md T-KEY-1, 2, 7, 10)."""
 
 from __future__ import annotations
 
