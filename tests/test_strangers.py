@@ -83,6 +83,11 @@ def test_what_is_kept_is_what_was_meant(house: InProcess) -> None:
     assert house.post("/v1/track", event, keys["sk"]).status == 202
     (row,) = house.rows(keys["rk"], "query_events", **MAY)
     assert (row["event_name"], row["user_id"]) == ("signup now", "u1")
+    assert (
+        house.post("/v1/track", {"event": "\u200b\u202e", "timestamp": "2026-05-01"}, keys["sk"]).status
+        == 202
+    )
+    assert house.rows(keys["rk"], "query_events", **MAY)[1]["event_name"] == "\ufffd"
     assert json.loads(row["properties"]) == {"ab": ["x  y", 1, None]}
     assert house.post("/v1/forget", {"user_id": "u\u202e1"}, keys["sk"]).json["deleted"] == 1
 

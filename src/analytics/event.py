@@ -28,11 +28,8 @@ Origin = Literal["browser", "server", "agent"]
 
 
 def _shown(text: str) -> str:
-    """A text without what nobody can see (analytics/text.py), of which something must be left."""
-    shown = visible(text)
-    if not shown.strip():
-        raise PydanticCustomError("invisible", "holds nothing that can be seen")
-    return shown
+    """A text without what nobody can see (analytics/text.py); of one that was nothing else, the replacement character."""
+    return visible(text) or "\ufffd"
 
 
 def _valid_url(text: str) -> str:
