@@ -186,5 +186,6 @@ def test_schemathesis_finds_nothing_undescribed(
 
     ask()
     assert sum(seen.values()) >= 1
-    if positive and ring == "in process":
+    # Which batches are made up depends on the constants of the whole source; few are valid in every event they hold.
+    if positive and ring == "in process" and path != "/v1/batch":
         assert seen.keys() & {200, 202}, seen
