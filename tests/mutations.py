@@ -29,8 +29,8 @@ MUTATIONS = [
     Mutation(
         "event lists of every project",
         "storage/event_rows.py",
-        ' WHERE e.project = ?1"""',
-        ' WHERE ?1 = ?1"""',
+        "WHERE e.project = ?1{conditions}",
+        "WHERE ?1 = ?1{conditions}",
         ISOLATION,
     ),
     Mutation(
