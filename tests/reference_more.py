@@ -438,7 +438,7 @@ def revenue(
                 sold = sum(number_of(row, amount) or 0 for row in inside)
                 found["series"].append({"bucket": at, "gross": sold, "orders": len(inside)})
         result.append(found)
-    return sorted(result, key=lambda row: (-row["gross"], row["currency"] or ""))
+    return sorted(result, key=lambda row: (-row["gross"], row["currency"] is not None, row["currency"] or ""))
 
 
 def subscriptions(rows: Sequence[Row], from_ms: int, to_ms: int) -> dict[str | None, dict[str, Any]]:
@@ -504,7 +504,8 @@ def attribution(
                 for value, share in shares(touches, model):
                     found.setdefault(value, dict.fromkeys(models, Fraction(0)))[model] += share
     ranked = sorted(
-        found.items(), key=lambda item: (-item[1]["last_touch"], -item[1]["linear"], item[0] or "")
+        found.items(),
+        key=lambda item: (-item[1]["last_touch"], -item[1]["linear"], item[0] is not None, item[0] or ""),
     )
     return [{by: value} | {model: float(sums[model]) for model in models} for value, sums in ranked]
 
@@ -553,7 +554,15 @@ def channel_roi(
         if spent or conversions
     ]
     return sorted(
-        result, key=lambda row: (-row["revenue"], -row["spend"], row[by] or "", row["currency"] or "")
+        result,
+        key=lambda row: (
+            -row["revenue"],
+            -row["spend"],
+            row[by] is not None,
+            row[by] or "",
+            row["currency"] is not None,
+            row["currency"] or "",
+        ),
     )
 
 

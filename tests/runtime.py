@@ -29,6 +29,7 @@ class Runtime(Service):
         self.persist = persist
         self.options = options
         self.lines: list[str] = []
+        self.shown: set[str] = set()  # demo keys of every start
         self.client = httpx.Client(timeout=60)
         self.start()
 
@@ -66,6 +67,7 @@ class Runtime(Service):
             if line.startswith("ready "):
                 self.url = json.loads(line.removeprefix("ready "))["url"]
                 CANARIES.update(self._secrets())
+                self.shown |= self._demo_keys()
                 ready.set()
 
     def _secrets(self) -> set[str]:
@@ -82,9 +84,12 @@ class Runtime(Service):
 
     def _log(self) -> list[str]:
         """What the server said, but for the demo keys: it shows those to the developer on purpose."""
+        shown = self.shown | self._demo_keys()
+        return [KEY.sub(lambda key: "" if key[0] in shown else key[0], line) for line in self.lines]
+
+    def _demo_keys(self) -> set[str]:
         file = self.persist / "dev-keys.json"
-        demo = set(KEY.findall(file.read_text())) if file.exists() else set()
-        return [KEY.sub(lambda key: "" if key[0] in demo else key[0], line) for line in self.lines]
+        return set(KEY.findall(file.read_text())) if file.exists() else set()
 
     @property
     def keys(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import cycle
 from typing import Any
 
@@ -47,7 +48,9 @@ def send(
 ) -> Answer:
     bearer = {} if key is None else {"authorization": f"Bearer {key}"}
     given = {name: value for name, value in (JSON | bearer | more).items() if value is not None}
-    return service.request(method, path, headers=given, body=body)
+    while (answer := service.request(method, path, headers=given, body=body)).status == 429:
+        time.sleep(int(answer.headers["retry-after"]))
+    return answer
 
 
 def alive(service: Service, key: str) -> None:

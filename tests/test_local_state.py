@@ -60,14 +60,20 @@ def test_a_restart_keeps_events_accounts_and_keys(server: Runtime) -> None:
     assert len(before) == 40
 
 
-def test_a_first_start_that_lost_its_keys_mints_new_ones_for_the_same_accounts(server: Runtime) -> None:
-    lost = server.keys
-    server.stop()
-    (server.persist / "dev-keys.json").unlink()
-    server.start()
-    assert [project["id"] for project in server.keys["projects"]] == [one["id"] for one in lost["projects"]]
-    assert [other["account"]["plan"] for other in server.keys["others"]] == ["free", "pro"]
-    assert server.rows(server.keys["projects"][0]["rk"], "get_stats", **WINDOW) == [{"value": 0}]
+def test_a_first_start_that_lost_its_keys_mints_new_ones_for_the_same_accounts(tmp_path: Path) -> None:
+    server = Runtime(tmp_path / "state", "--no-demo")
+    try:
+        lost = server.keys
+        server.stop()
+        (server.persist / "dev-keys.json").unlink()
+        server.start()
+        assert [project["id"] for project in server.keys["projects"]] == [
+            one["id"] for one in lost["projects"]
+        ]
+        assert [other["account"]["plan"] for other in server.keys["others"]] == ["free", "pro"]
+        assert server.rows(server.keys["projects"][0]["rk"], "get_stats", **WINDOW) == [{"value": 0}]
+    finally:
+        server.stop()
 
 
 def test_what_was_acknowledged_survives_a_kill_and_a_resend_adds_nothing(server: Runtime) -> None:

@@ -31,7 +31,12 @@ def _groups(
     if question.breakdown is None:
         return [None]
     entered = [count for count in counts if count.project_id == project_id and count.step == 1]
-    return [count.group for count in sorted(entered, key=lambda count: (-count.visitors, count.group or ""))]
+    return [
+        count.group
+        for count in sorted(
+            entered, key=lambda count: (-count.visitors, count.group is not None, count.group or "")
+        )
+    ]
 
 
 def _steps(

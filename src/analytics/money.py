@@ -198,7 +198,7 @@ def revenue_rows(question: RevenueQuestion, projects: Sequence[Project], takings
         empty = {
             currency: Income(project.number, currency, None, 0, 0, 0) for currency in subscribed
         } | incomes
-        ranked = sorted(empty.values(), key=lambda one: (-one.gross, one.currency or ""))
+        ranked = sorted(empty.values(), key=lambda one: (-one.gross, *none_first(one.currency)))
         visitors = takings.visitors.get(project.number, 0)
         for income in ranked:
             row: Row = {"project_id": project.id} if len(projects) > 1 else {}
@@ -248,6 +248,11 @@ def _series(question: RevenueQuestion, takings: Takings, income: Income) -> list
     ]
 
 
+def none_first(value: str | None) -> tuple[bool, str]:
+    """A sort key in which nothing comes before the empty text."""
+    return value is not None, value or ""
+
+
 def attribution_rows(
     question: AttributionQuestion, projects: Sequence[Project], credits: Sequence[Credit]
 ) -> list[Row]:
@@ -262,7 +267,8 @@ def attribution_rows(
                 for model in MODELS:
                     shares[credit.value][model] += credit.share(model, "conversions")
         ranked = sorted(
-            shares.items(), key=lambda item: (-item[1]["last_touch"], -item[1]["linear"], item[0] or "")
+            shares.items(),
+            key=lambda item: (-item[1]["last_touch"], -item[1]["linear"], *none_first(item[0])),
         )
         for value, models in ranked:
             row: Row = {question.by: value, **{model: _number(models[model]) for model in MODELS}}
@@ -295,7 +301,12 @@ def roi_rows(
         found = [_roi_row(question, value, currency, sums) for (value, currency), sums in money.items()]
         found = [row for row in found if row["spend"] or row["conversions"]]
         found.sort(
-            key=lambda row: (-row["revenue"], -row["spend"], row[question.by] or "", row["currency"] or "")
+            key=lambda row: (
+                -row["revenue"],
+                -row["spend"],
+                *none_first(row[question.by]),
+                *none_first(row["currency"]),
+            )
         )
         rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in found]
     return rows
