@@ -31,7 +31,7 @@ from access.token import Env, Kind, Token, digest, mint_token, parse_token
 from analytics.scope import Project
 from analytics.window import format_instant
 from dev import audit
-from storage.key_store import account_name, account_to_json, key_name, key_to_json
+from storage.key_store import account_name, account_to_json, key_from_row, key_name, key_to_json
 
 PEPPER_VERSION: Final = 1
 DAY_S: Final = 86_400
@@ -174,18 +174,6 @@ def kv_entry(prefix: str, record: KeyRecord) -> dict[str, Any]:
 def change_key(row: dict[str, Any], **changed: Any) -> Change:
     """An existing key with some columns changed, in D1 and KV alike; a revoked one stays in KV as a tombstone."""
     row = {**row, **changed, "version": row["version"] + 1}
-    record = KeyRecord(
-        id=row["id"],
-        kind=row["kind"],
-        env=row["env"],
-        account_id=row["account_id"],
-        project_id=row["project_id"],
-        digest=bytes.fromhex(row["digest"]),
-        pepper_version=row["pepper_version"],
-        status=row["status"],
-        expires_ms=row["expires_at"],
-        version=row["version"],
-    )
     statement = {
         "sql": "UPDATE api_keys SET status = ?2, expires_at = ?3, rotated_to = ?4, version = ?5, revoked_at = ?6"
         " WHERE id = ?1",
@@ -193,7 +181,7 @@ def change_key(row: dict[str, Any], **changed: Any) -> Change:
             row["id"], row["status"], row["expires_at"], row["rotated_to"], row["version"], row["revoked_at"],
         ],
     }  # fmt: skip
-    return {"d1": [statement], "kv": [kv_entry(row["prefix"], record)]}
+    return {"d1": [statement], "kv": [kv_entry(row["prefix"], key_from_row(row))]}
 
 
 # --- first run -------------------------------------------------------------------------------------------------------

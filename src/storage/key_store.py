@@ -103,7 +103,7 @@ class KvKeyStore:
         if not self._look_ups.take(self._now_ms()):
             raise AccessUnavailableError("too many keys that KV does not know")
         rows = (await self._ask(Statement(_SELECT_KEY, (token.prefix, token.kind, token.env))))[0]
-        return _key_from_row(rows[0]) if rows else None
+        return key_from_row(rows[0]) if rows else None
 
     async def _account_from_d1(self, account_id: str) -> AccountRecord | None:
         accounts, projects = await self._ask(
@@ -197,7 +197,8 @@ def account_from_json(stored: dict[str, Any]) -> AccountRecord:
     return AccountRecord(stored["id"], stored["plan"], stored["st"], projects)
 
 
-def _key_from_row(row: dict[str, Any]) -> KeyRecord:
+def key_from_row(row: dict[str, Any]) -> KeyRecord:
+    """A key from its row of `api_keys`, with the `project_id` of its project beside the columns."""
     return KeyRecord(
         id=row["id"],
         kind=row["kind"],
