@@ -199,7 +199,7 @@ def first_run() -> None:
 
     A first start that was interrupted may have left the accounts and lost their keys: they get new ones.
     """
-    found = rows("SELECT id FROM accounts ORDER BY plan = 'business' DESC, created_at, id")
+    found = rows("SELECT id FROM accounts ORDER BY plan = 'business' DESC, plan, created_at, id")
     if found:
         minted, changes = zip(*(renewed_keys(row["id"]) for row in found), strict=True)
     else:
