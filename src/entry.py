@@ -23,6 +23,7 @@ from access.rate_limits import Buckets, Guard, RateLimits, Route
 from access.records import AccountRecord, KeyRecord
 from access.token import redacted
 from analytics.paging import EventPages, cursor_secret
+from storage.backlog import Backlog
 from storage.d1 import D1
 from storage.event_store import SqlEventStore
 from storage.key_store import KvKeyStore, look_ups
@@ -38,6 +39,9 @@ _ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
 #: What an isolate may still ask of D1 beyond what it is asked itself: retries, and keys that KV does not know.
 _RETRIES: Final = RetryBudget()
 _LOOK_UPS: Final = look_ups()
+
+#: For which projects something probably waits to be folded (storage/backlog.py).
+_BACKLOG: Final = Backlog()
 
 _BUCKETS = Buckets()
 
@@ -78,7 +82,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         return None
     database = Patient(D1(env.DB), asyncio.sleep, random.random, _now_ms, _RETRIES)
     keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
-    events = SqlEventStore(database, defer)
+    events = SqlEventStore(database, defer, backlog=_BACKLOG)
     return House(
         events=events,
         pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),

@@ -93,10 +93,8 @@ MUTATIONS = [
     Mutation(
         "no guard before questions",
         "storage/event_store.py",
-        "        verdict, *results = await self._database.batch("
-        "[guard(scope), *folding, *statements])\n"
-        "        check(scope, verdict)",
-        "        verdict, *results = await self._database.batch([guard(scope), *folding, *statements])",
+        "        return not check(scope, verdict), results",
+        '        return not verdict.rows[0]["waiting"], results',
         "tests/test_account.py tests/test_keys_command.py",
     ),
     Mutation(

@@ -1,4 +1,5 @@
-"""EventStore on a Database: each method is one batch, and so one round trip, with the guard in front."""
+"""EventStore on a Database: each method is one batch, and so one round trip, with the guard in front; what waits
+to be folded may cost a second."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from analytics.questions import (
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
+from storage.backlog import Backlog
 from storage.database import Database, Result, Statement
 from storage.dictionary import select_values
 from storage.event_funnel import select_funnel
@@ -47,8 +49,9 @@ FOLD_ONE_IN = 64
 class SqlEventStore(SqlReports):
     """The port of analytics/store.py over the tables of schema.sql.
 
-    An append is one row in the inbox; a question first folds what waits for its projects, in the same batch, and so
-    sees everything that was acknowledged before it. `defer` runs something after the response (Workers: waitUntil).
+    An append is one row in the inbox. A question sees everything that was acknowledged before it: its batch says whether
+    something waits for its projects, and only then a second one folds that and asks again; `backlog` guesses when to
+    begin with the second. `defer` runs something after the response (Workers: waitUntil).
     """
 
     def __init__(
@@ -56,10 +59,12 @@ class SqlEventStore(SqlReports):
         database: Database,
         defer: Callable[[Awaitable[None]], None],
         row_budget: int = ROW_BUDGET,
+        backlog: Backlog | None = None,
     ) -> None:
         self._database = database
         self._defer = defer
         self._row_budget = row_budget
+        self._backlog = backlog or Backlog()
 
     async def append(self, scope: Scope, events: Sequence[Event], quota: int) -> Stored:
         (number,) = scope.numbers
@@ -69,6 +74,7 @@ class SqlEventStore(SqlReports):
             wanted.usage(number),
             accept(scope.key_id, number, events, claim, wanted),
         ]
+        self._backlog.note(scope.numbers, waiting=True)
         verdict, usage, accepted = await self._database.batch(statements)
         check(scope, verdict)
         if accepted.changes == 0 and wanted.exceeds(usage):
@@ -227,18 +233,26 @@ class SqlEventStore(SqlReports):
 
         When the database is full nothing can be folded, and what was folded before is still answered.
         """
+        if not self._backlog.expects(scope.numbers):
+            complete, results = await self._unfolded(scope, statements)
+            if complete:
+                return results
         try:
             return await self._folded(scope, statements)
         except StorageFullError:
-            verdict, *results = await self._database.batch([guard(scope), *statements])
-        check(scope, verdict)
-        return results
+            _, results = await self._unfolded(scope, statements)
+            return results
+
+    async def _unfolded(self, scope: Scope, statements: Sequence[Statement]) -> tuple[bool, list[Result]]:
+        """Runs statements behind the guard, in one batch: whether nothing waited then, and what they gave."""
+        verdict, *results = await self._database.batch([guard(scope), *statements])
+        return not check(scope, verdict), results
 
     async def _folded(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
         """Runs statements behind the guard and the fold, in one batch. Errors: ScopeWithdrawnError."""
         folding = fold(scope.numbers)
         verdict, *results = await self._database.batch([guard(scope), *folding, *statements])
-        check(scope, verdict)
+        self._backlog.note(scope.numbers, waiting=check(scope, verdict))
         return results[len(folding) :]
 
 

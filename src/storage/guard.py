@@ -1,4 +1,5 @@
-"""The guard: D1's word on whether a key may still do what its cached record says, in the same batch as the question."""
+"""The guard: D1's word on whether a key may still do what its cached record says, in the same batch as the question; and
+whether the question's answer is complete."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from analytics.scope import Scope
 from analytics.store import ScopeWithdrawnError
 from storage.database import Result, Statement
 
-#: One row: is the key live, and how many of the projects in ?2 are its own. No row: there is no such key.
+#: One row: is the key live, how many of the projects in ?2 are its own, and does an event of theirs wait to be folded.
+#: No row: there is no such key.
 _GUARD: Final = """
 SELECT k.status = 'active' AND a.status = 'active' AND (k.expires_at IS NULL OR k.expires_at > unixepoch() * 1000)
          AS live,
        (SELECT count(*) FROM projects AS p
          WHERE p.number IN (SELECT value FROM json_each(?2)) AND p.account_id = k.account_id AND p.status = 'active'
-           AND (k.project IS NULL OR k.project = p.number)) AS projects
+           AND (k.project IS NULL OR k.project = p.number)) AS projects,
+       EXISTS (SELECT 1 FROM inbox WHERE project IN (SELECT value FROM json_each(?2))) AS waiting
   FROM api_keys AS k JOIN accounts AS a ON a.id = k.account_id
  WHERE k.id = ?1"""
 
@@ -31,9 +34,10 @@ def guard(scope: Scope) -> Statement:
     return Statement(_GUARD, (scope.key_id, json.dumps(scope.numbers)))
 
 
-def check(scope: Scope, result: Result) -> None:
-    """Raises unless D1 confirms the whole scope. Errors: ScopeWithdrawnError."""
+def check(scope: Scope, result: Result) -> bool:
+    """Whether something waited for the scope's projects. Errors: ScopeWithdrawnError, unless D1 confirms the whole scope."""
     if not result.rows or not result.rows[0]["live"]:
         raise ScopeWithdrawnError()
     if result.rows[0]["projects"] != len(scope.projects):
         raise ScopeWithdrawnError(project_gone=True)
+    return bool(result.rows[0]["waiting"])

@@ -1,4 +1,4 @@
-"""Reports on a Database: each method is one batch behind the guard and the fold of the event store it is part of."""
+"""Reports on a Database: each method asks once, behind the guard of the event store it is part of."""
 
 from __future__ import annotations
 
