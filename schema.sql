@@ -180,21 +180,45 @@ CREATE TABLE IF NOT EXISTS arrivals (
   PRIMARY KEY (project, event)
 ) STRICT, WITHOUT ROWID;
 
--- One row: one change to accounts, projects or keys: when, what, of what. Rows are added and never changed; `hash` is the
--- SHA-256 of the row and of the hash before it (dev/audit.py), so that a row changed behind the triggers is noticed.
-CREATE TABLE IF NOT EXISTS audit_log (
-  id        INTEGER PRIMARY KEY AUTOINCREMENT,
-  at        INTEGER NOT NULL,
-  action    TEXT NOT NULL,
-  target    TEXT NOT NULL,
-  prev_hash TEXT NOT NULL UNIQUE,                -- two changes at once: one of them is refused whole
-  hash      TEXT NOT NULL UNIQUE
+-- One row: one thing that was done to keys, accounts or people's data, or refused: who, what, of what (src/access/audit.py).
+-- Rows are added and never changed; they may go after 400 days. `entry` is drawn by the writer: the same entry is one row.
+CREATE TABLE IF NOT EXISTS audit_entries (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  entry      TEXT NOT NULL UNIQUE,
+  at         INTEGER NOT NULL,
+  actor      TEXT NOT NULL,                     -- the id of a key, 'operator' or 'nobody'
+  account_id TEXT NOT NULL,
+  action     TEXT NOT NULL,
+  target     TEXT NOT NULL,
+  outcome    TEXT NOT NULL CHECK (outcome IN ('done', 'refused')),
+  times      INTEGER NOT NULL,                  -- of what is refused again and again, the 1st, 10th, 100th … time
+  request_id TEXT NOT NULL,
+  address    TEXT NOT NULL                      -- a network (/24, /48), never an address
 ) STRICT;
-CREATE TRIGGER IF NOT EXISTS audit_log_is_not_changed BEFORE UPDATE ON audit_log
+CREATE TRIGGER IF NOT EXISTS audit_entries_are_not_changed BEFORE UPDATE ON audit_entries
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is insert-only');
 END;
-CREATE TRIGGER IF NOT EXISTS audit_log_is_not_shortened BEFORE DELETE ON audit_log
+CREATE TRIGGER IF NOT EXISTS audit_entries_are_kept BEFORE DELETE ON audit_entries
+WHEN old.at > (unixepoch() - 400 * 86400) * 1000
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is insert-only');
+END;
+
+-- One row: a SHA-256 over the entries up to `upto` that no earlier row covers, and over the row before, so that an entry
+-- changed behind the triggers is noticed.
+CREATE TABLE IF NOT EXISTS audit_seals (
+  upto         INTEGER PRIMARY KEY,
+  newest_at    INTEGER NOT NULL,
+  entries_hash TEXT NOT NULL,
+  prev_hash    TEXT NOT NULL UNIQUE,
+  hash         TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS audit_seals_are_not_changed BEFORE UPDATE ON audit_seals
+BEGIN
+  SELECT RAISE(ABORT, 'the audit log is insert-only');
+END;
+CREATE TRIGGER IF NOT EXISTS audit_seals_are_kept BEFORE DELETE ON audit_seals
 BEGIN
   SELECT RAISE(ABORT, 'the audit log is insert-only');
 END;

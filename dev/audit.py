@@ -1,41 +1,29 @@
-"""The audit log: what was done to accounts, projects and keys, each row chained to the one before. No I/O.
-
-What it shows: a row that was changed, removed or put between others. What it cannot show: that the last rows are missing,
-unless somebody wrote down the last hash; `npm run audit` prints it.
-"""
+"""The audit log as `npm run keys` writes it and `npm run audit` shows it. No I/O; the log itself: src/access/audit.py."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import secrets
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-FIRST: Final = "0" * 64
+from access.audit import NOTHING, AuditEntry, first_broken, sealed
+from storage.audit_log import EVERY_ENTRY, EVERY_SEAL, LAST_SEAL, UNSEALED, add_seal, record
+from storage.database import Statement
 
-LAST: Final = "SELECT hash FROM audit_log ORDER BY id DESC LIMIT 1"
-ALL: Final = "SELECT id, at, action, target, prev_hash, hash FROM audit_log ORDER BY id LIMIT 100000"
-
-
-def entry(last: Sequence[dict[str, Any]], at_ms: int, action: str, target: str) -> dict[str, Any]:
-    """The statement that records an action, to run with its effect. `last` is what `LAST` found."""
-    previous = last[0]["hash"] if last else FIRST
-    return {
-        "sql": "INSERT INTO audit_log (at, action, target, prev_hash, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
-        "params": [at_ms, action, target, previous, _hash(previous, at_ms, action, target)],
-    }
+__all__ = ["EVERY_ENTRY", "EVERY_SEAL", "LAST_SEAL", "NOTHING", "UNSEALED", "entry", "first_broken", "seal"]
 
 
-def first_broken(rows: Sequence[dict[str, Any]]) -> int | None:
-    """The id of the first row that does not follow from the one before, of all rows in order."""
-    previous = FIRST
-    for row in rows:
-        made = _hash(previous, row["at"], row["action"], row["target"])
-        if row["prev_hash"] != previous or row["hash"] != made:
-            return int(row["id"])
-        previous = made
-    return None
+def entry(at_ms: int, action: str, target: str, account_id: str = "") -> dict[str, Any]:
+    """The statement that records what the operator did, to run with its effect."""
+    return _for_session(
+        record(AuditEntry(secrets.token_hex(8), "operator", action, target, account_id=account_id, at=at_ms))
+    )
 
 
-def _hash(previous: str, at_ms: int, action: str, target: str) -> str:
-    return hashlib.sha256(json.dumps([previous, int(at_ms), action, target]).encode()).hexdigest()
+def seal(last: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The statement that seals entries. `last` is what `LAST_SEAL` found, `entries` what `UNSEALED` did."""
+    return _for_session(add_seal(sealed(last[0] if last else None, entries)))
+
+
+def _for_session(statement: Statement) -> dict[str, Any]:
+    return {"sql": statement.sql, "params": list(statement.parameters)}

@@ -71,9 +71,15 @@ def apply(change: Change, **more: Any) -> None:
     ask({"apply": {**change, **more}})
 
 
-def audited(action: str, target: str, change: Change) -> Change:
-    """A change with its line in the audit log: both are written, or neither."""
-    return join(change, {"d1": [audit.entry(rows(audit.LAST), now_ms(), action, target)]})
+def apply_audited(action: str, target: str, change: Change) -> None:
+    """Carries out a change with its entry in the audit log: both are written, or neither."""
+    apply(join(change, {"d1": [audit.entry(now_ms(), action, target)]}))
+
+
+def seal_log() -> None:
+    """Seals what the Worker's cron has not sealed yet."""
+    while entries := rows(audit.UNSEALED):
+        apply({"d1": [audit.seal(rows(audit.LAST_SEAL), entries)], "kv": []})
 
 
 def say(text: str) -> None:
@@ -286,7 +292,7 @@ def create_account(options: argparse.Namespace) -> dict[str, Any]:
     output, change = new_account(
         options.name, options.plan, wanted, origins_of(options.origin), next_number(), expires_ms
     )
-    apply(audited("account.create", output["account"]["id"], change))
+    apply_audited("account.create", output["account"]["id"], change)
     return output
 
 
@@ -299,7 +305,7 @@ def create_project(options: argparse.Namespace) -> dict[str, Any]:
     entry, change = project_keys(account.id, project)
     extended = replace(account, projects=(*account.projects, owned))
     change = join({"d1": [insert_project(account.id, owned)], "kv": [account_entry(extended)]}, change)
-    apply(audited("project.create", project.id, change))
+    apply_audited("project.create", project.id, change)
     return entry
 
 
@@ -307,7 +313,7 @@ def set_plan(options: argparse.Namespace) -> dict[str, Any]:
     account = replace(stored_account(account_of(options.account)), plan=options.plan)
     update = {"sql": "UPDATE accounts SET plan = ?2 WHERE id = ?1", "params": [account.id, account.plan]}
     change = {"d1": [update], "kv": [account_entry(account)]}
-    apply(audited(f"account.plan={account.plan}", account.id, change))
+    apply_audited(f"account.plan={account.plan}", account.id, change)
     return {"account": account.id, "plan": account.plan}
 
 
@@ -324,7 +330,7 @@ def set_origins(options: argparse.Namespace) -> dict[str, Any]:
         "params": [project.number if project else None, json.dumps(sorted(origins))],
     }
     change = {"d1": [update], "kv": [account_entry(replace(account, projects=owned))]}
-    apply(audited("project.origins", project.id if project else account_id, change))
+    apply_audited("project.origins", project.id if project else account_id, change)
     return {"project": project.slug if project else None, "allowed_origins": sorted(origins)}
 
 
@@ -366,7 +372,7 @@ def create(options: argparse.Namespace) -> dict[str, Any]:
     days = options.expires_days or (ACCOUNT_KEY_DAYS if options.kind == "ak" else None)
     expires_ms = now_ms() + days * DAY_S * 1000 if days else None
     token, key_id, change = put_key(options.kind, options.env, account, project, options.label, expires_ms)
-    apply(audited("key.create", key_id, change))
+    apply_audited("key.create", key_id, change)
     return {"id": key_id, "key": token.text, "prefix": token.prefix, "expires_at": shown(expires_ms)}
 
 
@@ -426,7 +432,7 @@ def list_keys(options: argparse.Namespace) -> dict[str, Any]:
 
 def revoke(options: argparse.Namespace) -> dict[str, Any]:
     row = found_key(options.key)
-    apply(audited("key.revoke", row["id"], change_key(row, status="revoked", revoked_at=now_ms())))
+    apply_audited("key.revoke", row["id"], change_key(row, status="revoked", revoked_at=now_ms()))
     return {"id": row["id"], "status": "revoked"}
 
 
@@ -439,23 +445,19 @@ def report_leak(options: argparse.Namespace) -> dict[str, Any]:
     if not hmac.compare_digest(digest(token, pepper()).hex(), row["digest"]):
         raise CommandError(f"the secret is not that of {row['id']}; nothing was changed")
     was = state_of(row)
-    apply(audited("key.leaked", row["id"], change_key(row, status="revoked", revoked_at=now_ms())))
+    apply_audited("key.leaked", row["id"], change_key(row, status="revoked", revoked_at=now_ms()))
     return {"id": row["id"], "status": "revoked", "was": was, "last_used_at": shown(row["last_used_at"])}
 
 
 def check_audit(_options: argparse.Namespace) -> dict[str, Any]:
-    """Errors: CommandError where the chain breaks."""
-    found = rows(audit.ALL)
-    broken = audit.first_broken(found)
+    """Errors: CommandError where a seal does not hold."""
+    seal_log()
+    found, seals = rows(audit.EVERY_ENTRY), rows(audit.EVERY_SEAL)
+    broken = audit.first_broken(seals, found, now_ms(), whole=True)
     if broken is not None:
-        raise CommandError(
-            f"the audit log was tampered with: row {broken} does not follow from the one before"
-        )
-    entries = [
-        {"id": one["id"], "at": shown(one["at"]), "action": one["action"], "target": one["target"]}
-        for one in found
-    ]
-    return {"entries": entries, "intact": True, "last_hash": found[-1]["hash"] if found else audit.FIRST}
+        raise CommandError(f"the audit log was tampered with: the seal over entry {broken} does not hold")
+    entries = [{**one, "at": shown(one["at"])} for one in found]
+    return {"entries": entries, "intact": True, "last_hash": seals[-1]["hash"] if seals else audit.NOTHING}
 
 
 def rotate(options: argparse.Namespace) -> dict[str, Any]:
@@ -475,7 +477,7 @@ def rotate(options: argparse.Namespace) -> dict[str, Any]:
     ends_ms = now_ms() + OVERLAPS[options.overlap] * 1000
     ends_ms = min(ends_ms, row["expires_at"]) if row["expires_at"] else ends_ms
     change = join(change, change_key(row, expires_at=ends_ms, rotated_to=key_id))
-    apply(audited("key.rotate", f"{row['id']} to {key_id}", change))
+    apply_audited("key.rotate", f"{row['id']} to {key_id}", change)
     return {"id": key_id, "key": token.text, "replaces": row["id"], "old_key_expires_at": shown(ends_ms)}
 
 

@@ -17,6 +17,7 @@ from pyodide.ffi import to_js
 from workers import Response as WorkerResponse
 from workers import WorkerEntrypoint
 
+from access.audit import subject_mark
 from access.cache import RecordCache
 from access.gate import Gate
 from access.rate_limits import Buckets, Guard, RateLimits, Route
@@ -82,7 +83,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         return None
     database = Patient(D1(env.DB), asyncio.sleep, random.random, _now_ms, _RETRIES)
     keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
-    events = SqlEventStore(database, defer, backlog=_BACKLOG)
+    events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=subject_mark(bytes.fromhex(pepper)))
     return House(
         events=events,
         pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),

@@ -17,6 +17,7 @@ PEPPER = "1f" * 32
 SALT = "2e" * 32
 os.environ.setdefault("KEY_PEPPER_V1", PEPPER)
 
+from access.audit import subject_mark  # noqa: E402
 from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
 from access.rate_limits import Buckets, RateLimits  # noqa: E402
@@ -153,7 +154,7 @@ class InProcess(Service):
         keys = KvKeyStore(
             namespace, database, self.key_cache, self.account_cache, self._now_ms, look_ups(), KV_BUDGET_S
         )
-        events = SqlEventStore(database, self.deferred.append)
+        events = SqlEventStore(database, self.deferred.append, mark=subject_mark(bytes.fromhex(PEPPER)))
         return Wiring(
             events=events,
             pages=EventPages(events, secret),

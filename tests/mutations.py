@@ -198,6 +198,39 @@ MUTATIONS = [
         "    return text",
         "tests/test_strangers.py",
     ),
+    # The audit log.
+    Mutation(
+        "an entry for what was not allowed",
+        "storage/audit_log.py",
+        '_RECORD_WRITE: Final = _insert("?3", MAY_WRITE)',
+        '_RECORD_WRITE: Final = _insert("?3", "true")',
+        "tests/test_audit.py",
+    ),
+    Mutation(
+        "forgetting without an entry",
+        "storage/event_store.py",
+        "[log, *look_for(",
+        "[*look_for(",
+        "tests/test_audit.py",
+    ),
+    Mutation(
+        "a seal that does not look at its entries",
+        "access/audit.py",
+        "if there and _sha256",
+        "if False and _sha256",
+        "tests/test_audit.py",
+    ),
+    Mutation(
+        "an entry twice when a reply is lost",
+        "storage/event_store.py",
+        """        log = record_write(scope, self._forgetting(scope, user_id, request_id))
+        while True:
+            *_, found""",
+        """        while True:
+            log = record_write(scope, self._forgetting(scope, user_id, request_id))
+            *_, found""",
+        "tests/test_audit.py",
+    ),
     # Faults.
     Mutation(
         "everything is tried again",
@@ -216,8 +249,8 @@ MUTATIONS = [
     Mutation(
         "forgetting without the fold",
         "storage/event_store.py",
-        "await self._folded(scope, look_for(",
-        "await self._asked(scope, look_for(",
+        "await self._folded(scope, [log, *look_for(",
+        "await self._asked(scope, [log, *look_for(",
         "tests/test_fault_sweep.py",
     ),
     Mutation(

@@ -153,11 +153,13 @@ class EventStore(Protocol):
         Errors: QuotaExceededError, when a month would have more than `quota` events of the project.
         """
 
-    async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
+    async def forget(
+        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = ""
+    ) -> int:
         """Deletes the events of a person in the scope's one project and corrects every roll-up; how many there were.
 
         With `include_anonymous` also the events without `user_id` of the devices the person was seen on. Repeatable: what
-        an interrupted call left is deleted by the next.
+        an interrupted call left is deleted by the next. Each call is one entry of the audit log.
         """
 
     async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from access.audit import AuditEntry
 from analytics.event import Event
 from analytics.filters import Dimension
 from analytics.questions import (
@@ -21,6 +22,7 @@ from analytics.questions import (
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
+from storage.audit_log import record_write
 from storage.backlog import Backlog
 from storage.database import Database, Result, Statement
 from storage.dictionary import select_values
@@ -51,7 +53,8 @@ class SqlEventStore(SqlReports):
 
     An append is one row in the inbox. A question sees everything that was acknowledged before it: its batch says whether
     something waits for its projects, and only then a second one folds that and asks again; `backlog` guesses when to
-    begin with the second. `defer` runs something after the response (Workers: waitUntil).
+    begin with the second. `defer` runs something after the response (Workers: waitUntil); `mark` is
+    how the audit log names a person (access/audit.py).
     """
 
     def __init__(
@@ -60,11 +63,13 @@ class SqlEventStore(SqlReports):
         defer: Callable[[Awaitable[None]], None],
         row_budget: int = ROW_BUDGET,
         backlog: Backlog | None = None,
+        mark: Callable[[str], str] = lambda _user_id: "",
     ) -> None:
         self._database = database
         self._defer = defer
         self._row_budget = row_budget
         self._backlog = backlog or Backlog()
+        self._mark = mark
 
     async def append(self, scope: Scope, events: Sequence[Event], quota: int) -> Stored:
         (number,) = scope.numbers
@@ -99,16 +104,31 @@ class SqlEventStore(SqlReports):
     async def _fold(self, number: int) -> None:
         await self._database.batch(fold([number]))
 
-    async def forget(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> int:
+    async def forget(
+        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = ""
+    ) -> int:
         deleted = 0
+        # Written with the first thing that is deleted: however far an interrupted call came, it is in the log, and once.
+        log = record_write(scope, self._forgetting(scope, user_id, request_id))
         while True:
-            _, found, known = await self._folded(scope, look_for(scope, user_id, include_anonymous))
+            *_, found, known = await self._folded(scope, [log, *look_for(scope, user_id, include_anonymous)])
             if found.rows:
                 _, marked, *_ = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
                 deleted += marked.changes
             elif not known.rows[0]["known"]:
                 await self._database.batch([sweep(scope, user_id)])
                 return deleted
+
+    def _forgetting(self, scope: Scope, user_id: str, request_id: str) -> AuditEntry:
+        target = f"{scope.projects[0].id} person {self._mark(user_id)}"
+        return AuditEntry(
+            secrets.token_hex(8),
+            scope.key_id,
+            "person.forget",
+            target,
+            account_id=scope.account_id,
+            request_id=request_id,
+        )
 
     async def set_retention(self, today: int, keeps: Mapping[str, int]) -> Mapping[int, int]:
         _, boundaries = await self._database.batch(set_boundaries(today, keeps))

@@ -88,7 +88,10 @@ async def forget(request: Request, house: House, principal: Principal) -> Respon
     wanted = payload(Forgetting, await read_json_object(request), house.now_ms())
     try:
         deleted = await house.events.forget(
-            principal.scope(), wanted.user_id, include_anonymous=wanted.include_anonymous
+            principal.scope(),
+            wanted.user_id,
+            include_anonymous=wanted.include_anonymous,
+            request_id=house.request_id,
         )
     except (ScopeWithdrawnError, StoreUnavailableError):
         raise
