@@ -20,10 +20,12 @@ from analytics.questions import (
 from analytics.window import MS_PER_DAY, format_instant
 from bench.data import FUNNEL
 from storage import event_stats
+from storage.counting import Counted, Counting
+from storage.counting_rows import event_rows
 from storage.database import Statement
 from storage.event_funnel import select_funnel
 from storage.event_rows import select_events
-from storage.event_stats import Counting, counted, plan_comparison, plan_sources, plan_stats
+from storage.event_stats import counted, plan_comparison, plan_sources, plan_stats
 from storage.funnel_sparse import select_sparse_funnel
 from storage.sql_parts import Binder, in_window
 
@@ -124,13 +126,9 @@ def _asked(model: type[Any], arguments: dict[str, Any]) -> Any:
 # --- our own raw scan ------------------------------------------------------------------------------------------------
 
 
-def _raw_counted(binder: Binder, counting: Counting, common: str = "") -> tuple[str, str, str]:
+def _raw_counted(binder: Binder, counting: Counting) -> Counted:
     """What the planner falls back to when no roll-up can answer."""
-    return (
-        "events",
-        common,
-        event_stats._from_events(counting, in_window(binder, counting.numbers, counting.window)),
-    )
+    return event_rows(counting, in_window(binder, counting.numbers, counting.window))
 
 
 def _both(plan: Callable[[], Any]) -> tuple[Statement, Statement]:

@@ -23,7 +23,7 @@ from tests.house import ROOT, InProcess
 from tests.scale import scale
 from web.messages import Request
 
-MAY = {"from": "2026-05-01T00:00:00.001Z", "to": "2026-05-20"}
+MAY = {"from": "2026-05-04T06:30:00Z", "to": "2026-05-17T18:30:00Z"}
 DAYS = {"from": "2026-05-01", "to": "2026-05-20"}
 COLUMNS = ["event_name", "source", "medium", "campaign", "country", "device_type", "browser", "os", "path"]
 

@@ -12,8 +12,9 @@ from typing import Final
 
 from analytics.questions import StatsQuestion
 from analytics.store import Row
+from storage.counting import Counted, Counting, of_event, packed
 from storage.database import Statement
-from storage.event_stats import Counting, bucket_of, columns_of, labelled
+from storage.event_stats import labelled
 from storage.sql_parts import Binder, days_of
 from storage.tiers import NAME_KIND
 
@@ -36,22 +37,19 @@ def select_sample(
     days = days_of(binder, question.window)
     projects = binder.bind(json.dumps(list(numbers)))
     name = "" if question.event is None else f" AND n.value = {binder.bind(question.event)}"
-    bucket = "e.ts / 3600000 * 3600000" if question.interval == "hour" else bucket_of(counting, "e.day")
-    columns = columns_of(question.dimensions)
-    keys = "".join(f", e.{column} AS {column}" for column in columns)
-    common = f"""WITH RECURSIVE {days},
-names AS MATERIALIZED (
+    names = f"""names AS MATERIALIZED (
   SELECT r.project AS project, r.day AS day, r.a AS name, r.events AS events
     FROM json_each({projects}) AS p CROSS JOIN days CROSS JOIN daily AS r JOIN dictionary AS n ON n.id = r.a
-   WHERE r.project = p.value AND r.kind = {NAME_KIND} AND r.day = days.day{name}),
-budget AS (SELECT coalesce(sum(events), 0) > {binder.bind(budget)} AS sampled FROM names)
-"""
-    rows = f"""SELECT names.project AS project, {bucket} AS bucket{keys}, e.visitor AS visitor, count(*) AS events
+   WHERE r.project = p.value AND r.kind = {NAME_KIND} AND r.day = days.day{name})"""
+    within = f"budget AS (SELECT coalesce(sum(events), 0) > {binder.bind(budget)} AS sampled FROM names)"
+    rows = f"""SELECT names.project AS project, {counting.bucket_of_event()} AS bucket{
+        packed(counting.columns, of_event)
+    }, e.visitor AS visitor, count(*) AS events
        FROM names CROSS JOIN budget CROSS JOIN events AS e
       WHERE e.project = names.project AND e.day = names.day AND e.name = names.name
         AND e.visitor < CASE WHEN budget.sampled THEN {SAMPLED_BELOW} ELSE {2**63 - 1} END
         AND e.ts >= {binder.bind(question.from_)} AND e.ts < {binder.bind(question.to)}
-      GROUP BY names.project, bucket{"".join(f", e.{column}" for column in columns)}, e.visitor"""
+      GROUP BY {counting.apart("names.project")}, e.visitor"""
     counts = (
         ("count(*)", "count(*)") if question.metric == "uniques" else ("sum(events)", "sum(events * events)")
     )
@@ -60,7 +58,7 @@ budget AS (SELECT coalesce(sum(events), 0) > {binder.bind(budget)} AS sampled FR
         "squares": f"coalesce({counts[1]}, 0)",
         "sampled": "(SELECT sampled FROM budget)",
     }
-    return labelled(binder, question, by_project, common, rows, measures)
+    return labelled(binder, question, by_project, Counted("events", rows, (days, names, within)), measures)
 
 
 def estimated(row: Row) -> Row:

@@ -13,9 +13,10 @@ from typing import Final
 
 from analytics.questions import FunnelQuestion, FunnelStep
 from analytics.window import MS_PER_DAY, Window
+from storage.counting import Counted, Counting, with_clause
 from storage.database import Statement
 from storage.dictionary import KINDS
-from storage.event_stats import Counting, counted
+from storage.event_stats import counted
 from storage.sql_parts import Binder, days_of, holds, named
 from storage.tiers import NAME_KIND, TAILS
 
@@ -47,8 +48,9 @@ def select_sparse_funnel(numbers: Sequence[int], question: FunnelQuestion) -> St
     columns = _columns(binder, question, begin, end, span)
     steps = binder.bind(json.dumps(list(range(2, last + 1))))
     began = " ".join(f"WHEN {k} THEN began{k}" for k in range(2, last + 1))
+    first_step = _first_step(binder, numbers, question)
     return binder.statement(f"""
-WITH RECURSIVE {days},
+{with_clause(days, *first_step.parts).rstrip()},
 choice AS ({_choice(binder, numbers, first, names)}),
 starters AS (
   SELECT DISTINCT e.project, e.visitor
@@ -81,7 +83,7 @@ ranked AS (
          count(*) OVER (PARTITION BY project, step) AS visitors
     FROM reached)
 SELECT project, NULL AS grp, 1 AS step, sum(uniques) AS visitors, NULL AS mean_ms, NULL AS median_ms
-  FROM ({_first_step(binder, numbers, question)}) GROUP BY project HAVING sum(uniques) > 0
+  FROM ({first_step.rows}) GROUP BY project HAVING sum(uniques) > 0
 UNION ALL
 SELECT project, NULL, step, max(visitors), avg(took), max(CASE WHEN place = (visitors + 1) / 2 THEN took END)
   FROM ranked GROUP BY project, step""")
@@ -157,15 +159,15 @@ carried{k} AS (SELECT *, CASE WHEN is{k} AND ts - before{k} <= {span} THEN befor
     )
 
 
-def _first_step(binder: Binder, numbers: Sequence[int], question: FunnelQuestion) -> str:
+def _first_step(binder: Binder, numbers: Sequence[int], question: FunnelQuestion) -> Counted:
     """Rows `project, uniques` of the visitors who took the first step: from the roll-ups where they can tell."""
     step, window = question.steps[0], Window(question.from_, question.to)
-    counting = Counting(numbers, window, (), step.event)
+    counting = Counting(numbers, window, (), step.event, events=False)
     if not step.filters and 0 < len(counting.whole_days) <= TAILS:
-        _tier, _common, rows = counted(binder, counting)
-        return rows
+        return counted(binder, counting)
     filters = "".join(f" AND {holds(binder, one)}" for one in step.filters)
     source = named(binder, numbers, window, [step.event])
-    return (
+    rows = (
         f"SELECT p.value AS project, count(DISTINCT e.visitor) AS uniques {source}{filters} GROUP BY p.value"
     )
+    return Counted("events", rows)

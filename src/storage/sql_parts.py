@@ -13,14 +13,18 @@ from storage.dictionary import COLUMNS, KINDS
 
 
 class Binder:
-    """Hands out `?1 ?2 …` in the order values are bound."""
+    """Hands out `?1 ?2 …` in the order values are bound; the same value is bound once, so that equal parts of a statement
+    are equal texts."""
 
     def __init__(self) -> None:
         self._values: list[Parameter] = []
+        self._places: dict[tuple[type, Parameter], int] = {}
 
     def bind(self, value: Parameter) -> str:
-        self._values.append(value)
-        return f"?{len(self._values)}"
+        place = self._places.setdefault((type(value), value), len(self._values) + 1)
+        if place > len(self._values):
+            self._values.append(value)
+        return f"?{place}"
 
     def statement(self, sql: str) -> Statement:
         return Statement(sql, tuple(self._values))
