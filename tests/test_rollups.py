@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,24 @@ def test_every_answer_of_the_folded_store_equals_the_reference(seed: int) -> Non
     folded = Folded(chance, chance.choice([30, 120, 300]))
     tiers = {compare_once(folded, chance) for _ in range(COMPARISONS // 20)}
     assert tiers == {"daily", "visitor_days", "events"}
+
+
+@pytest.mark.parametrize("days", [(0, 91), (91, 0), (0, 45, 91), (91, 0, 45)])
+def test_one_visitor_is_one_to_the_ends_of_the_longest_window_whatever_came_first(days: Sequence[int]) -> None:
+    house = InProcess()
+    keys = house.account("business")["projects"][0]
+    window = {"from_": "2026-02-01", "to": format_instant(parse_instant("2026-02-01") + 92 * MS_PER_DAY)}
+
+    def visitors(**more: Any) -> list[dict[str, Any]]:
+        result = house.call(keys["rk"], "get_stats", metric="uniques", **window, **more)["structuredContent"]
+        assert result["meta"]["tier"] == "daily"
+        return [row["value"] for row in result["rows"]]
+
+    for day in days:
+        at = format_instant(parse_instant("2026-02-01T12:00:00Z") + day * MS_PER_DAY)
+        house.track(keys["sk"], {"event": "e", "anonymous_id": "v", "timestamp": at, "event_id": f"{day}"})
+        for question in ({}, {"event": "e"}, {"group_by": ["source"]}, {"group_by": ["source", "medium"]}):
+            assert visitors(**question) == [1]
 
 
 class BreaksAt(Sqlite):

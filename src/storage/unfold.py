@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from analytics.scope import Scope
+from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.fold import FRESH_COLUMNS, change_daily, change_paths, change_visitor_days
+from storage.fold import FRESH_COLUMNS, change_paths, change_visitor_days
 from storage.guard import MAY_WRITE
 from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
 
