@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 ANNOTATIONS: Final = frozenset({"description", "default", "title", "examples"})
@@ -40,6 +41,17 @@ def _properties(value: Any, wanted: Any, place: str, _schema: Any) -> list[str]:
     ]
 
 
+def _patterns(value: Any, wanted: Any, place: str, _schema: Any) -> list[str]:
+    members = value if isinstance(value, dict) else {}
+    return [
+        misfit
+        for pattern, schema in wanted.items()
+        for name in members
+        if re.search(pattern, name)
+        for misfit in misfits(members[name], schema, f"{place}.{name}")
+    ]
+
+
 def _required(value: Any, wanted: Any, place: str, _schema: Any) -> list[str]:
     members = value if isinstance(value, dict) else wanted
     return [f"{place} lacks {name}" for name in wanted if name not in members]
@@ -47,7 +59,9 @@ def _required(value: Any, wanted: Any, place: str, _schema: Any) -> list[str]:
 
 def _additional(value: Any, wanted: Any, place: str, schema: Any) -> list[str]:
     others = {} if not isinstance(value, dict) else {
-        name: member for name, member in value.items() if name not in schema.get("properties", {})
+        name: member for name, member in value.items()
+        if name not in schema.get("properties", {})
+        and not any(re.search(pattern, name) for pattern in schema.get("patternProperties", {}))
     }  # fmt: skip
     if wanted is False:
         return [f"{place} has {name}, which is not allowed" for name in others]
@@ -80,6 +94,7 @@ def _is_number(value: Any) -> bool:
 CHECKS: Final[dict[str, Any]] = {
     "type": _type,
     "properties": _properties,
+    "patternProperties": _patterns,
     "required": _required,
     "additionalProperties": _additional,
     "items": _items,
@@ -90,6 +105,7 @@ CHECKS: Final[dict[str, Any]] = {
     "maximum": _limit(lambda value, wanted: not _is_number(value) or value <= wanted),
     "minLength": _limit(lambda value, wanted: not isinstance(value, str) or len(value) >= wanted),
     "maxLength": _limit(lambda value, wanted: not isinstance(value, str) or len(value) <= wanted),
+    "minProperties": _limit(lambda value, wanted: not isinstance(value, dict) or len(value) >= wanted),
     "minItems": _limit(lambda value, wanted: not isinstance(value, list) or len(value) >= wanted),
     "maxItems": _limit(lambda value, wanted: not isinstance(value, list) or len(value) <= wanted),
 }

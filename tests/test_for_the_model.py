@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from analytics.questions import MAX_ROWS
 from analytics.window import parse_instant
 from tests.house import InProcess, Service
+from tests.json_schema import misfits
 
-#: What a read key is shown, and what a server key and an account key are shown on top: a tool that writes, selectors.
-MAX_LIST = {"rk": 24_000, "sk": 26_000, "ak": 32_000}
+#: All that a key is shown, and one tool of it. Units: characters of compact JSON.
+MAX_LIST = 24_000
+MAX_TOOL = 1_750
 WEEK = {"from_": "7d", "to": "now"}
 ENDPOINTS = [("rk", "/mcp"), ("sk", "/mcp"), ("ak", "/mcp/account")]
 
@@ -28,12 +31,15 @@ def test_the_tools_of_a_key_fit_into_a_small_part_of_a_context(
 ) -> None:
     key = key_of(house.account(), kind)
     listed = house.rpc(key, "tools/list", path=path)["result"]["tools"]
-    size = len(json.dumps(listed, ensure_ascii=False, separators=(",", ":")))
+    size = length(listed)
     with capsys.disabled():
-        print(
-            f"\ntools/list for {kind}_ at {path}: {len(listed)} tools, {size} of {MAX_LIST[kind]} characters"
-        )
-    assert size < MAX_LIST[kind]
+        print(f"\ntools/list for {kind}_ at {path}: {len(listed)} tools, {size} of {MAX_LIST} characters")
+    assert size < MAX_LIST
+    assert {tool["name"]: length(tool) for tool in listed if length(tool) > MAX_TOOL} == {}
+
+
+def length(listed: Any) -> int:
+    return len(json.dumps(listed, ensure_ascii=False, separators=(",", ":")))
 
 
 @pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
@@ -44,7 +50,41 @@ def test_schemas_are_plain(house: InProcess, kind: str, path: str) -> None:
             assert tool[name]["type"] == "object", tool["name"]
             assert not any(noise in text for noise in ('"$ref"', '"$defs"', '"title": "')), tool["name"]
         closed = tool["inputSchema"].get("additionalProperties") is False
-        assert closed or tool["name"] == "track_event", "only events may carry fields nobody knows"
+        selects = "project_ids" in tool["inputSchema"]["properties"]
+        assert closed or selects or tool["name"] == "track_event", "only events carry fields nobody knows"
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_output_schemas_are_tight(house: InProcess, kind: str, path: str) -> None:
+    """Rows have so many columns, of these names and types and no others, unless the question itself names some."""
+    for tool in house.rpc(key_of(house.account(), kind), "tools/list", path=path)["result"]["tools"]:
+        schema = tool["outputSchema"]
+        rows = schema["properties"].get("rows")
+        if rows is None:
+            assert schema["additionalProperties"] is False, tool["name"]
+            continue
+        assert "rows" in schema["required"]
+        row = rows["items"]
+        named = row.get("properties", {}) | row.get("patternProperties", {})
+        assert named, tool["name"]
+        assert row["minProperties"] >= 0
+        named_by_the_question = "by" in tool["inputSchema"]["properties"] or tool["name"] in (
+            "funnel",
+            "lifecycle",
+        )
+        assert row["additionalProperties"] is False or named_by_the_question, tool["name"]
+        assert misfits({"rows": [{"": object()}], "window": {}}, schema), tool["name"]
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_every_description_ends_with_a_call_that_works(house: InProcess, kind: str, path: str) -> None:
+    key = key_of(house.account(), kind)
+    for tool in house.rpc(key, "tools/list", path=path)["result"]["tools"]:
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        result = house.call(key, tool["name"], path, **json.loads(example))
+        assert result["isError"] is False, (tool["name"], result)
+        assert not misfits(json.loads(example), tool["inputSchema"]), tool["name"]
+        assert tool["annotations"]["readOnlyHint"] is (tool["name"] != "track_event")
 
 
 @pytest.mark.parametrize(

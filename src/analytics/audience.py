@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field
 
+from analytics.filters import ExplainedFilters
 from analytics.local_time import Interval, buckets
 from analytics.measures import MEASURES, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, FilteredQuestion, Filters, Split, SplitAsListed, few_enough
+from analytics.reports import EventName, FilteredQuestion, Split, SplitAsListed, few_enough
 from analytics.scope import Project
 from analytics.store import Row
 from analytics.window import Window
@@ -18,10 +19,7 @@ from analytics.window import Window
 MAX_BREAKDOWN_ROWS: Final = 1_000
 MAX_SPLITS: Final = 5
 
-Goal = Annotated[
-    EventName | None,
-    WithJsonSchema({"type": "string", "description": "Event that counts as conversion."}),
-]
+Goal = EventName | None
 Bucketed = Annotated[Interval | None, AfterValidator(few_enough)]
 
 
@@ -29,13 +27,13 @@ class OverviewQuestion(FilteredQuestion):
     """How an audience did, against the period before."""
 
     goal: Goal = None
-    interval: Bucketed = Field(None, description="Adds `series` to each row.")
+    interval: Bucketed = None
 
 
 class BreakdownQuestion(FilteredQuestion):
     """One measure for each value of a dimension."""
 
-    filters: Filters = Field(default_factory=list)
+    filters: ExplainedFilters = Field(default_factory=list)
     by: Split
     metric: Measure = "visitors"
     goal: Goal = None
@@ -49,7 +47,7 @@ class TimeseriesQuestion(FilteredQuestion):
     interval: Annotated[Interval, AfterValidator(few_enough)] = "day"
     goal: Goal = None
     by: SplitAsListed | None = None
-    splits: WholeNumber = Field(MAX_SPLITS, ge=1, le=MAX_SPLITS, description="How many values of `by`.")
+    splits: WholeNumber = Field(MAX_SPLITS, ge=1, le=MAX_SPLITS)
 
 
 def previous(window: Window) -> Window:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from analytics.local_time import Bucket, buckets
 from analytics.questions import WholeNumber
@@ -39,12 +39,10 @@ class RetentionQuestion(FilteredQuestion):
     """Who of those born in the window comes back. Filters apply to the born event."""
 
     born_event: EventName
-    return_event: Annotated[
-        EventName | None, WithJsonSchema({"type": "string", "description": "Default: any event."})
-    ] = None
+    return_event: EventName | None = Field(None, description="Default: any event.")
     unit: Unit = "week"
     mode: Literal["on", "on_or_after"] = "on"
-    calendar: bool = Field(False, description="Calendar units instead of rolling ones.")
+    calendar: bool = False
     periods: WholeNumber = Field(8, ge=1, le=MAX_PERIODS)
 
 

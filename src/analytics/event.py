@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from analytics.attribution import classify
 from analytics.text import visible, visible_throughout
 from analytics.user_agent import parse_user_agent
-from analytics.window import INSTANT_FORMAT, MS_PER_DAY, InvalidInstantError, format_instant, parse_instant
+from analytics.window import MS_PER_DAY, InvalidInstantError, format_instant, parse_instant
 
 MAX_PROPERTIES_BYTES: Final = 8_192
 MAX_BATCH_EVENTS: Final = 1_000
@@ -82,7 +82,7 @@ Url = Annotated[str, Field(max_length=2048), AfterValidator(_valid_url)]
 Timestamp = Annotated[
     str,
     AfterValidator(_valid_timestamp),
-    WithJsonSchema({"type": "string", "description": f"When it happened; default: now. {INSTANT_FORMAT}."}),
+    WithJsonSchema({"type": "string", "description": "ISO 8601; default: now."}),
 ]
 Properties = Annotated[dict[str, Any], AfterValidator(_small_enough)]
 
@@ -96,16 +96,16 @@ class TrackedEvent(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-    event: ClientId = Field(description="Event name, e.g. 'signup'.")
+    event: ClientId = Field(description="Its name.")
     event_id: ClientId | None = Field(
         None,
-        description="Your own id for this occurrence: sending the same one again stores nothing twice.",
+        description="Your own id for this occurrence.",
     )
     timestamp: Timestamp | None = None
-    anonymous_id: ClientId | None = Field(None, description="The visitor (device).")
-    user_id: UserId | None = Field(None, description="The signed-in person.")
+    anonymous_id: ClientId | None = Field(None, description="The device.")
+    user_id: UserId | None = Field(None, description="The person.")
     session_id: ClientId | None = None
-    url: Url | None = Field(None, description="Page URL; utm parameters and click ids in it are attributed.")
+    url: Url | None = Field(None, description="Page; its utm parameters are attributed.")
     path: Location | None = Field(None, description="Default: the path of `url`.")
     referrer: Location | None = None
     properties: Properties = Field(

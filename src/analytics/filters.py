@@ -13,6 +13,7 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -54,13 +55,9 @@ class Filter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    field: Annotated[str, Field(max_length=256), AfterValidator(_known_field)] = Field(
-        description="A dimension (source, country, …) or 'properties.<key>'."
-    )
+    field: Annotated[str, Field(max_length=256), AfterValidator(_known_field)]
     op: Operator = "eq"
-    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LISTED_VALUES)] = Field(
-        description="A list for in and not_in, true or false for exists."
-    )
+    value: Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LISTED_VALUES)]
 
     @property
     def property_key(self) -> str | None:
@@ -81,3 +78,21 @@ class Filter(BaseModel):
         if self.op in ORDERING and isinstance(self.value, bool):
             raise PydanticCustomError("filter_value", "'{op}' takes a number or text", {"op": self.op})
         return self
+
+
+#: How a filter is written stands where filters matter most, in `breakdown`; elsewhere the names of its members suffice.
+Filters = Annotated[
+    list[Filter],
+    Field(max_length=MAX_FILTERS),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+]
+ExplainedFilters = Annotated[
+    Filters,
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": f"{{field,op,value}}; field as `by`; op: {' '.join(get_args(Operator))}",
+        }
+    ),
+]

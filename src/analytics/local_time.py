@@ -149,5 +149,5 @@ def covered(timezone: str, window: Window) -> bool:
 Timezone = Annotated[
     str,
     AfterValidator(known_zone),
-    WithJsonSchema({"type": "string", "description": "IANA; default UTC."}),
+    WithJsonSchema({"type": "string"}),
 ]

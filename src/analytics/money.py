@@ -43,23 +43,22 @@ ROI_DEFINITION: Final = (
 
 Model = Literal["first_touch", "last_touch", "linear"]
 MODELS: Final[tuple[Model, ...]] = ("first_touch", "last_touch", "linear")
-PropertyKey = Annotated[str, Field(min_length=1, max_length=128), WithJsonSchema({"type": "string"})]
-BriefEvent = Annotated[EventName, WithJsonSchema({"type": "string"})]
+PropertyKey = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class RevenueQuestion(FilteredQuestion):
     """What was earned in a window, by currency."""
 
-    event: BriefEvent = "purchase"
-    amount: PropertyKey = Field("amount_cents", description="Property with the amount.")
-    interval: Annotated[Bucketed, AfterValidator(few_enough)] = Field(None, description="Adds `series`.")
+    event: EventName = "purchase"
+    amount: PropertyKey = "amount_cents"
+    interval: Annotated[Bucketed, AfterValidator(few_enough)] = None
     top_customers: WholeNumber = Field(5, ge=0, le=100)
 
 
 class AttributionQuestion(FilteredQuestion):
     """Which touches conversions are owed to. Filters apply to the conversions."""
 
-    event: BriefEvent = "purchase"
+    event: EventName = "purchase"
     by: Dimension = "source"
     lookback_days: WholeNumber = Field(30, ge=1, le=MAX_LOOKBACK_DAYS)
 
@@ -77,7 +76,7 @@ class Spend(BaseModel):
 class ChannelRoiQuestion(FilteredQuestion):
     """What channels earned against what they cost."""
 
-    event: BriefEvent = "purchase"
+    event: EventName = "purchase"
     amount: PropertyKey = "amount_cents"
     by: Literal["source", "campaign"] = "source"
     model: Model = "last_touch"
@@ -89,7 +88,7 @@ class ChannelRoiQuestion(FilteredQuestion):
             {
                 "type": "array",
                 "items": {"type": "object"},
-                "description": f"{{value,currency,amount}}; default: {AD_SPEND} events.",
+                "description": f"{{value,currency,amount}}; default: {AD_SPEND} events",
             }
         ),
     ] = None

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from analytics.event import now_of
-from analytics.filters import DIMENSIONS, MAX_FILTERS, Dimension, Filter
+from analytics.filters import DIMENSIONS, Dimension, Filters
 from analytics.relative import RELATIVE_FORMAT, RELATIVE_NAMES, is_relative, relative_instant
 from analytics.window import (
     INSTANT_FORMAT,
@@ -74,25 +74,13 @@ def _one_of(allowed: tuple[str, ...]) -> PlainValidator:
 
 
 def _columns(allowed: tuple[str, ...]) -> WithJsonSchema:
-    listed = {"type": "array", "items": {"type": "string", "enum": list(allowed)}, "maxItems": MAX_GROUPINGS}
-    text = {"type": "string", "description": "The same, separated by commas: 'source,medium'."}
-    return WithJsonSchema({"anyOf": [listed, text], "description": "Columns to split by."})
+    return WithJsonSchema(
+        {"type": "array", "items": {"type": "string", "enum": list(allowed)}, "maxItems": MAX_GROUPINGS}
+    )
 
 
-Instant = Annotated[int, BeforeValidator(_instant)]
-From = Annotated[
-    Instant,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "description": "Start, inclusive: ISO 8601 (UTC unless it has an offset), 7d, 24h, yesterday, this_month …",
-        }
-    ),
-]
-To = Annotated[
-    Instant,
-    WithJsonSchema({"type": "string", "description": "End, exclusive: the same, or now."}),
-]
+#: Written as text; what it may look like, and that `to` is exclusive, is said once, in the server's instructions.
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string"})]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 Metric = Literal["count", "uniques"]
 Interval = Literal["hour", "day", "week", "month"]
@@ -118,8 +106,8 @@ class WindowQuestion(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=False)
 
-    from_: From = Field(alias="from")
-    to: To
+    from_: Instant = Field(alias="from")
+    to: Instant
     _asked: tuple[str, str] = PrivateAttr(("", ""))
 
     @model_validator(mode="wrap")
@@ -163,33 +151,31 @@ class WindowQuestion(BaseModel):
 class EventsQuestion(WindowQuestion):
     """Which events happened, newest first. Source: contract.md §2, GET /v1/query."""
 
-    event: str | None = Field(None, min_length=1, max_length=128, description="Only this event name.")
+    event: str | None = Field(None, min_length=1, max_length=128)
     source: str | None = Field(None, max_length=256)
     medium: str | None = Field(None, max_length=256)
     user_id: str | None = Field(None, min_length=1, max_length=256)
     anonymous_id: str | None = Field(None, min_length=1, max_length=128)
-    country: str | None = Field(None, max_length=8, description="ISO 3166 code, e.g. 'DE'.")
+    country: str | None = Field(None, max_length=8)
     limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
     cursor: str | None = Field(
         default=None,
         min_length=1,
         max_length=512,
-        description="The next_cursor of the page before, with the same arguments; only `limit` may differ.",
+        description="next_cursor; the rest as before",
     )
 
 
 class StatsQuestion(WindowQuestion):
     """How many events or visitors, split by columns and by time. Source: contract.md §2, GET /v1/stats."""
 
-    metric: Metric = Field("count", description="count = events; uniques = exact distinct visitors.")
-    event: str | None = Field(None, min_length=1, max_length=128, description="Only this event name.")
+    metric: Metric = "count"
+    event: str | None = Field(None, min_length=1, max_length=128)
     group_by: GroupBy = ()
-    interval: Interval | None = Field(
-        None, description="Adds `bucket`, the UTC start of each interval; weeks start on Monday."
-    )
+    interval: Interval | None = None
     sample: bool = Field(
         False,
-        description="Allow an estimate with its 95 % interval (low, high) where exact counting would read too much.",
+        description="Estimate if exact reads too much",
     )
     limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
 
@@ -219,15 +205,13 @@ class ProjectStatsQuestion(StatsQuestion):
 class ComparisonQuestion(WindowQuestion):
     """How the projects of an account compare. Source: contract.md §3, compare_projects."""
 
-    metric: Metric = Field("count", description="count = events; uniques = exact distinct visitors.")
+    metric: Metric = "count"
 
 
 class SourcesQuestion(WindowQuestion):
     """Where the visitors come from. Source: contract.md §2, GET /v1/sources."""
 
-    breakdown: Literal["source_medium", "source"] = Field(
-        "source_medium", description="source_medium keeps paid and unpaid visits of one network apart."
-    )
+    breakdown: Literal["source_medium", "source"] = "source_medium"
     limit: WholeNumber = Field(50, ge=1, le=MAX_SOURCE_ROWS)
 
 
@@ -237,7 +221,7 @@ class FunnelStep(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     event: str = Field(min_length=1, max_length=128)
-    filters: Annotated[list[Filter], Field(max_length=MAX_FILTERS)] = Field(default_factory=list)
+    filters: Filters = Field(default_factory=list)
 
 
 def _step(value: Any) -> Any:
@@ -250,18 +234,11 @@ class FunnelQuestion(WindowQuestion):
     steps: Annotated[
         list[Annotated[FunnelStep, BeforeValidator(_step, json_schema_input_type=str | FunnelStep)]],
         Field(min_length=2, max_length=MAX_FUNNEL_STEPS),
-    ] = Field(description="2 to 20 steps in order: an event name, or {event, filters}.")
-    conversion_window_days: WholeNumber = Field(
-        14, ge=1, le=MAX_CONVERSION_WINDOW_DAYS, description="Every step within this many days of the first."
-    )
-    entry: Literal["any", "first"] = Field(
-        "any",
-        description="any = the chain may start at any step-1 event; first = only at the visitor's first one.",
-    )
-    order: Literal["ordered", "any"] = Field(
-        "ordered", description="any = the steps may happen in any order within the conversion window."
-    )
-    breakdown: Dimension | None = Field(None, description="Split by this column of the chain's step-1 event.")
+    ]
+    conversion_window_days: WholeNumber = Field(14, ge=1, le=MAX_CONVERSION_WINDOW_DAYS)
+    entry: Literal["any", "first"] = Field("any")
+    order: Literal["ordered", "any"] = "ordered"
+    breakdown: Dimension | None = Field(None)
 
     @field_validator("steps")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
-from analytics.filters import DIMENSIONS, MAX_FILTERS, PROPERTY_PREFIX, Filter
+from analytics.filters import DIMENSIONS, PROPERTY_PREFIX, Filters
 from analytics.local_time import Interval, Timezone, covered
 from analytics.measures import SESSION_DIMENSIONS
 from analytics.questions import Instant, WindowQuestion
@@ -31,45 +31,23 @@ Split = Annotated[
     str,
     Field(max_length=256),
     AfterValidator(_known_split),
-    WithJsonSchema({"type": "string", "description": f"{', '.join(SPLITS)} or properties.<key>."}),
+    WithJsonSchema({"type": "string", "description": f"{', '.join(SPLITS)} or properties.<key>"}),
 ]
-Filters = Annotated[
-    list[Filter],
-    Field(max_length=MAX_FILTERS),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {"type": "object"},
-            "description": (
-                "{field,op,value}; field as `by`; "
-                "op eq neq in not_in contains starts_with gt gte lt lte exists."
-            ),
-        }
-    ),
-]
-#: Split and where another tool's description lists what they take.
-SplitAsListed = Annotated[Split, WithJsonSchema({"type": "string", "description": "As in breakdown."})]
-BriefFrom = Annotated[Instant, WithJsonSchema({"type": "string", "description": "ISO 8601, inclusive."})]
-BriefTo = Annotated[Instant, WithJsonSchema({"type": "string", "description": "Exclusive."})]
-BriefFilters = Annotated[
-    Filters,
-    WithJsonSchema(
-        {"type": "array", "items": {"type": "object"}, "description": "{field,op,value} as in breakdown."}
-    ),
-]
+#: Split where another tool's schema lists what it takes.
+SplitAsListed = Annotated[Split, WithJsonSchema({"type": "string"})]
 EventName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """The description says it, in fewer characters."""
+    """Everybody expects it, and every answer echoes it."""
     del schema["default"]
 
 
 class ReportQuestion(WindowQuestion):
-    """A question about one window, on the calendar of a time zone."""
+    """A question about one window, by default the last 30 days, on the calendar of a time zone."""
 
-    from_: BriefFrom = Field(alias="from")
-    to: BriefTo
+    from_: Instant = Field("30d", alias="from", validate_default=True)
+    to: Instant = Field("now", validate_default=True, json_schema_extra=_without_default)
     timezone: Timezone = Field("UTC", json_schema_extra=_without_default)
 
     @field_validator("timezone")
@@ -84,7 +62,7 @@ class ReportQuestion(WindowQuestion):
 class FilteredQuestion(ReportQuestion):
     """A question about the events that filters let through."""
 
-    filters: BriefFilters = Field(default_factory=list)
+    filters: Filters = Field(default_factory=list)
 
 
 def few_enough(interval: Interval | None, info: ValidationInfo) -> Interval | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, ReportQuestion
@@ -27,9 +27,7 @@ SCHEMA_DEFINITION: Final = (
 class SchemaQuestion(ReportQuestion):
     """Which events there are and what they carry."""
 
-    event: Annotated[
-        EventName | None, WithJsonSchema({"type": "string", "description": "Only this one."})
-    ] = None
+    event: EventName | None = None
     limit: WholeNumber = Field(20, ge=1, le=200)
 
 

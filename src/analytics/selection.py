@@ -17,6 +17,13 @@ def _given(value: Any) -> Any:
     return value
 
 
+def _shortest(schema: dict[str, Any]) -> None:
+    """Of the selectors, which every tool takes, the one that can do what all can is listed; the others are accepted."""
+    for unlisted in ("project_id", "project_slug"):
+        del schema["properties"][unlisted]
+    del schema["properties"]["project_ids"]["anyOf"][0]["maxItems"], schema["additionalProperties"]
+
+
 ProjectName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -26,12 +33,12 @@ class ProjectSelection(BaseModel):
     Source: contract.md §3, /mcp/account.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    project_id: Annotated[ProjectName | None, BeforeValidator(_given)] = Field(
-        default=None, description="Only this project."
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, json_schema_extra=lambda schema: _shortest(schema)
     )
-    project_slug: Annotated[ProjectName | None, BeforeValidator(_given)] = Field(default=None)
+
+    project_id: Annotated[ProjectName | None, BeforeValidator(_given)] = None
+    project_slug: Annotated[ProjectName | None, BeforeValidator(_given)] = None
     project_ids: Annotated[list[ProjectName] | None, BeforeValidator(_given)] = Field(
         default=None, min_length=1, max_length=MAX_SELECTED
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from analytics.filters import Filter
+from analytics.filters import Filter, Filters
 from analytics.measures import PAGEVIEW, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
-from analytics.reports import BriefFilters, EventName, FilteredQuestion, Filters, ReportQuestion
+from analytics.reports import EventName, FilteredQuestion, ReportQuestion
 from analytics.scope import Project
 from analytics.store import Row
 from analytics.window import Window
@@ -69,12 +69,8 @@ class PathsQuestion(FilteredQuestion):
 class JourneyQuestion(ReportQuestion):
     """What one person or device did."""
 
-    user_id: Annotated[
-        str | None, Field(min_length=1, max_length=256), WithJsonSchema({"type": "string"})
-    ] = None
-    anonymous_id: Annotated[
-        str | None, Field(min_length=1, max_length=128), WithJsonSchema({"type": "string"})
-    ] = None
+    user_id: str | None = Field(None, min_length=1, max_length=256)
+    anonymous_id: str | None = Field(None, min_length=1, max_length=128)
     limit: WholeNumber = Field(200, ge=1, le=1000)
 
     @model_validator(mode="after")
@@ -88,8 +84,8 @@ class SegmentsQuestion(ReportQuestion):
     """Which of two segments converts better."""
 
     goal: EventName
-    a: BriefFilters
-    b: Annotated[Filters, WithJsonSchema({"type": "array", "items": {"type": "object"}})]
+    a: Filters
+    b: Filters
 
 
 # --- realtime --------------------------------------------------------------------------------------------------------

@@ -14,12 +14,12 @@ from analytics.scope import Project
 from analytics.selection import ProjectSelection, of_projects
 from analytics.store import ScopeWithdrawnError
 from mcp.protocol import NO_PROJECTS, UNKNOWN_PROJECT, RpcError
+from mcp.rows import Rows
 from mcp.tool import Context, Result, Tool
 
 Read = TypeVar("Read")
 
 EVERY_PROJECT: Final = ProjectSelection()
-_SELECTORS_SAID: Final = " Every project unless selectors choose; rows then carry project_id."
 
 
 def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[Any]:
@@ -30,8 +30,8 @@ def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[An
 
     return replace(
         tool,
-        description=tool.description + _SELECTORS_SAID,
         input=of_projects(question or tool.input),
+        output=replace(tool.output, across_projects=True) if isinstance(tool.output, Rows) else tool.output,
         requires="account_read",
         run=run,
     )

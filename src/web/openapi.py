@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from analytics.relative import RELATIVE_FORMAT
+from analytics.window import INSTANT_FORMAT
 from mcp.protocol import SERVER_INFO
-from mcp.tool import plain_schema
+from mcp.schema import plain_schema
 from web.messages import Request, Response
 from web.rest import REST_ROUTES, RestRoute, only
 
@@ -62,6 +64,11 @@ _SAID: Final = {
     500: "A fault of the server; nothing of it is told but a request id.",
     502: "The store did not answer; asking again may succeed.",
     503: "The server lacks a secret.",
+}
+#: What the instructions of the MCP endpoints say of every tool.
+_WINDOW: Final = {
+    "from": f"Start, inclusive. {INSTANT_FORMAT}; {RELATIVE_FORMAT}.",
+    "to": "End, exclusive: written as `from`.",
 }
 _RETRY: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 _BEARER: Final[list[dict[str, list[str]]]] = [{"key": []}]
@@ -134,19 +141,16 @@ def _parameters(question: type[BaseModel]) -> list[dict[str, Any]]:
 
 
 def _parameter(name: str, schema: dict[str, Any], required: bool) -> dict[str, Any]:
-    description = schema.pop("description", "")
-    listed = next((one for one in schema.get("anyOf", []) if one.get("type") == "array"), None)
-    parameter = {"name": name, "in": "query", "required": required, "schema": listed or schema}
-    if listed is not None:
+    description = schema.pop("description", _WINDOW.get(name, ""))
+    parameter = {"name": name, "in": "query", "required": required, "schema": schema}
+    if schema.get("type") == "array":
         parameter |= {"style": "form", "explode": False}
     return parameter | ({"description": description} if description else {})
 
 
 def _given(model: type[BaseModel]) -> dict[str, Any]:
-    """An answer's schema. Its rows never span projects: no key of REST sees more than one."""
-    schema = plain_schema(model, mode="serialization")
-    schema["properties"].get("rows", {}).get("items", {}).get("properties", {}).pop("project_id", None)
-    return schema
+    """An answer's schema."""
+    return plain_schema(model, mode="serialization")
 
 
 def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analytics.money import ATTRIBUTION_DEFINITION, AttributionQuestion, attribution_rows
-from mcp.report import STRANGERS, ReportOutput, report
-from mcp.tool import Context, Reading, Tool
+from mcp.report import report
+from mcp.rows import NUMBER, TEXT_OR_NULL, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: AttributionQuestion, context: Context) -> Reading:
@@ -17,12 +18,11 @@ ATTRIBUTION = Tool(
     name="attribution",
     title="Attribution",
     description=(
-        "Conversions credited to the first, the last and, in equal shares, every non-direct touch before them; null = "
-        "unattributed. Rows: <by>, first_touch, last_touch, linear. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","event":"signup","by":"source"}.' + STRANGERS
+        "Conversions credited to the first, the last or, in equal shares, every non-direct touch before them; null: "
+        'no touch. Example: {"event":"signup","by":"campaign"}.' + UNTRUSTED
     ),
     input=AttributionQuestion,
-    output=ReportOutput,
+    output=Rows({"first_touch": NUMBER, "last_touch": NUMBER, "linear": NUMBER}, named=TEXT_OR_NULL),
     requires="read",
     run=_run,
 )

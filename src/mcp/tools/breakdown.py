@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from analytics.audience import BreakdownQuestion, breakdown_measurement, breakdown_rows
 from analytics.measures import DEFINITION
-from mcp.report import STRANGERS, ReportOutput, report
-from mcp.tool import Context, Reading, Tool
+from mcp.report import report
+from mcp.rows import ANY, WHOLE, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: BreakdownQuestion, context: Context) -> Reading:
@@ -18,12 +19,11 @@ BREAKDOWN = Tool(
     name="breakdown",
     title="Breakdown",
     description=(
-        "Top pages, entry pages, countries, sources, devices, events or values of any property: one metric per value, "
-        "highest first. Rows: <by>, <metric>, visitors, events. Example, pages by views: "
-        '{"from":"2026-05-01","to":"2026-06-01","by":"path","metric":"pageviews"}.' + STRANGERS
+        "Top pages, countries, sources, devices, events or values of any property, by one metric. Example: "
+        '{"by":"path","metric":"pageviews"}.' + UNTRUSTED
     ),
     input=BreakdownQuestion,
-    output=ReportOutput,
+    output=Rows({"visitors": WHOLE, "events": WHOLE}, named=ANY),
     requires="read",
     run=_run,
 )

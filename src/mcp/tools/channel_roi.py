@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analytics.money import ROI_DEFINITION, ChannelRoiQuestion, roi_rows
-from mcp.report import STRANGERS, ReportOutput, report
-from mcp.tool import Context, Reading, Tool
+from mcp.report import report
+from mcp.rows import NUMBER, NUMBER_OR_NULL, TEXT_OR_NULL, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: ChannelRoiQuestion, context: Context) -> Reading:
@@ -17,11 +18,22 @@ CHANNEL_ROI = Tool(
     name="channel_roi",
     title="Channel ROI",
     description=(
-        "Which channel pays: spend, revenue, conversions, new_customers, roi and cac per source or campaign and currency. "
-        'Example: {"from":"2026-05-01","to":"2026-06-01","model":"last_touch"}.' + STRANGERS
+        'Which channel pays: cost against revenue, per currency. Example: {"by":"campaign","model":"linear"}.'
+        + UNTRUSTED
     ),
     input=ChannelRoiQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {
+            "currency": TEXT_OR_NULL,
+            "spend": NUMBER,
+            "revenue": NUMBER,
+            "conversions": NUMBER,
+            "new_customers": NUMBER,
+            "roi": NUMBER_OR_NULL,
+            "cac": NUMBER_OR_NULL,
+        },
+        named=TEXT_OR_NULL,
+    ),
     requires="read",
     run=_run,
 )

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from analytics.questions import ComparisonQuestion, Metric
+from analytics.questions import ComparisonQuestion
 from mcp.projects import EVERY_PROJECT, within
-from mcp.tool import Context, Output, Reading, RowsOutput, Tool, reading
-
-
-class ComparisonRow(Output):
-    project_id: str
-    slug: str
-    name: str
-    value: int
-
-
-class ComparisonOutput(RowsOutput):
-    metric: Metric
-    rows: list[ComparisonRow]
+from mcp.rows import TEXT, WHOLE, Rows
+from mcp.tool import Context, Reading, Tool, reading
 
 
 async def _run(question: ComparisonQuestion, context: Context) -> Reading:
@@ -30,12 +19,11 @@ COMPARE_PROJECTS = Tool(
     name="compare_projects",
     title="Compare projects",
     description=(
-        "Ranks every project of the account by its events (metric count) or exact distinct visitors (metric "
-        "uniques) in a window, highest first; projects without any are listed with 0. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","metric":"uniques"}.'
+        "Ranks every project of the account by events (count) or distinct visitors (uniques). Example: "
+        '{"from":"7d","to":"now","metric":"uniques"}.'
     ),
     input=ComparisonQuestion,
-    output=ComparisonOutput,
+    output=Rows({"project_id": TEXT, "slug": TEXT, "name": TEXT, "value": WHOLE}),
     requires="account_read",
     run=_run,
 )

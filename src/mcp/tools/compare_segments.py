@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.visits import SEGMENTS_DEFINITION, SegmentsQuestion, segment_measurements, segment_rows
-from mcp.report import ReportOutput, report
+from mcp.report import report
+from mcp.rows import NUMBER_OR_NULL, TEXT, WHOLE, Rows
 from mcp.tool import Context, Reading, Tool
 
 
@@ -17,12 +18,21 @@ COMPARE_SEGMENTS = Tool(
     name="compare_segments",
     title="Compare segments",
     description=(
-        "Whether visitors of segment a (filters) convert better than those of b, with 95 % intervals and a verdict. "
-        'Example: {"from":"2026-05-01","to":"2026-06-01","goal":"purchase","a":[{"field":"device_type","value":"mobile"}],'
-        '"b":[{"field":"device_type","value":"desktop"}]}.'
+        "Whether visitors of segment a convert better than those of b, with 95 % intervals. Example: "
+        '{"goal":"purchase","a":[{"field":"os","value":"ios"}],"b":[{"field":"os","value":"android"}]}.'
     ),
     input=SegmentsQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {
+            "segment": TEXT,
+            "visitors": WHOLE,
+            "converted": WHOLE,
+            "rate": NUMBER_OR_NULL,
+            "low": NUMBER_OR_NULL,
+            "high": NUMBER_OR_NULL,
+            "verdict": TEXT,
+        }
+    ),
     requires="read",
     run=_run,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analytics.schema import SCHEMA_DEFINITION, SchemaQuestion, schema_rows
-from mcp.report import STRANGERS, ReportOutput, report
-from mcp.tool import Context, Reading, Tool
+from mcp.report import report
+from mcp.rows import TEXT, WHOLE, Rows, each
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: SchemaQuestion, context: Context) -> Reading:
@@ -17,11 +18,20 @@ DESCRIBE_SCHEMA = Tool(
     name="describe_schema",
     title="Describe schema",
     description=(
-        "Every event name with count, visitors, first and last time, and its properties: coverage, types, min, max, mean, "
-        'top values. Ask this first. Example: {"from":"30d","to":"now"}.' + STRANGERS
+        "Every event name and its properties: coverage, types, range, top values. Ask this first. Example: {}."
+        + UNTRUSTED
     ),
     input=SchemaQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {
+            "event": TEXT,
+            "count": WHOLE,
+            "visitors": WHOLE,
+            "first_seen": TEXT,
+            "last_seen": TEXT,
+            "properties": each("property", "coverage", "types", "distinct", "top_values"),
+        }
+    ),
     requires="read",
     run=_run,
 )

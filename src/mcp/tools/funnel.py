@@ -2,43 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field
-
 from analytics.funnel import funnel_rows
 from analytics.questions import FunnelQuestion
 from analytics.store import Answer
-from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
-
-
-class FunnelRow(ProjectRow):
-    event_name: str = Field(
-        "", description="The breakdown column, if it was asked for; so are the next eight."
-    )
-    source: str = ""
-    medium: str = ""
-    campaign: str | None = None
-    country: str = ""
-    device_type: str = ""
-    browser: str = ""
-    os: str = ""
-    path: str | None = None
-    step: int
-    event: str
-    visitors: int
-    conversion_from_previous: float | None = Field(description="Fraction, 0 to 1.")
-    conversion_from_first: float | None
-    dropped: int
-    median_seconds: float | None = Field(description="From the chain's first step to this one.")
-    mean_seconds: float | None
-
-
-class FunnelOutput(RowsOutput):
-    conversion_window_days: int
-    entry: Literal["any", "first"]
-    order: Literal["ordered", "any"]
-    rows: list[FunnelRow]
+from mcp.rows import NUMBER_OR_NULL, TEXT, TEXT_OR_NULL, WHOLE, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool, reading
 
 
 async def _run(question: FunnelQuestion, context: Context) -> Reading:
@@ -59,14 +27,26 @@ FUNNEL = Tool(
     name="funnel",
     title="Conversion funnel",
     description=(
-        "How many visitors go through 2 to 20 steps in order, where they drop off and how long it takes. The first step "
-        "must lie in the window; each later one within conversion_window_days of it, other events may lie between. "
-        'Example: {"from":"2026-05-01","to":"2026-06-01","steps":["$pageview","add_to_cart",{"event":"purchase",'
-        '"filters":[{"field":"properties.currency","op":"eq","value":"EUR"}]}],"breakdown":"source"}.'
+        "How many visitors go through 2 to 20 steps, where they drop off and how long it takes. Step 1 lies in the "
+        "window, the others within conversion_window_days of it. Example: "
+        '{"from":"7d","to":"now","steps":["$pageview",{"event":"purchase","filters":[{"field":"os","value":"ios"}]}]}.'
         + UNTRUSTED
     ),
     input=FunnelQuestion,
-    output=FunnelOutput,
+    output=Rows(
+        {
+            "step": WHOLE,
+            "event": TEXT,
+            "visitors": WHOLE,
+            "conversion_from_previous": NUMBER_OR_NULL,
+            "conversion_from_first": NUMBER_OR_NULL,
+            "dropped": WHOLE,
+            "median_seconds": NUMBER_OR_NULL,
+            "mean_seconds": NUMBER_OR_NULL,
+        },
+        named=TEXT_OR_NULL,
+        beside={"conversion_window_days": WHOLE},
+    ),
     requires="read",
     run=_run,
     slow=True,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from analytics.questions import Metric, StatsQuestion
-from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
+from analytics.questions import StatsQuestion
+from mcp.rows import YES_OR_NO, rows_of
+from mcp.tool import UNTRUSTED, Context, Output, Reading, Tool, reading
 
 
-class StatsRow(ProjectRow):
+class StatsRow(Output):
     """The bucket and the columns asked for, then the value; null where events have no such value."""
 
     bucket: str = Field("", description="Start of the interval, UTC.")
@@ -26,12 +27,6 @@ class StatsRow(ProjectRow):
     high: int = 0
 
 
-class StatsOutput(RowsOutput):
-    metric: Metric
-    sampled: bool = Field(description="Whether values are estimates from one visitor in sixteen.")
-    rows: list[StatsRow]
-
-
 async def _run(question: StatsQuestion, context: Context) -> Reading:
     answer = await context.events.stats(context.scope, question)
     return reading(answer, question.window, metric=question.metric, sampled=answer.sampled)
@@ -41,14 +36,13 @@ GET_STATS = Tool(
     name="get_stats",
     title="Count events or visitors",
     description=(
-        "Counts events (metric count) or exact distinct visitors (metric uniques) in a window, split by up to three "
-        "columns and by hour, day, week or month. Uniques of buckets do not add up to the uniques of the window. Rows by "
-        "value, highest first; with interval, by bucket first. Example, sign-ups per day by source: "
+        "Counts events (count) or exact distinct visitors (uniques; of buckets they do not add up), split by up to "
+        "3 columns and over time, highest first. Example: "
         '{"from":"2026-05-01","to":"2026-06-01","event":"signup","group_by":["source"],"interval":"day"}.'
         + UNTRUSTED
     ),
     input=StatsQuestion,
-    output=StatsOutput,
+    output=rows_of(StatsRow, sampled=YES_OR_NO),
     requires="read",
     run=_run,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.cohorts import LIFECYCLE_DEFINITION, LifecycleQuestion, lifecycle_rows
-from mcp.report import ReportOutput, report
+from mcp.report import report
+from mcp.rows import TEXT, WHOLE, Rows
 from mcp.tool import Context, Reading, Tool
 
 
@@ -17,11 +18,11 @@ LIFECYCLE = Tool(
     name="lifecycle",
     title="Lifecycle and stickiness",
     description=(
-        "Per day, week or month: new, returning, resurrecting and dormant visitors. view stickiness: visitors by number of "
-        'active intervals. Example: {"from":"2026-05-01","to":"2026-06-01","unit":"week"}.'
+        "New, returning, resurrecting and dormant visitors per unit; view stickiness: visitors by number of active units. "
+        'Example: {"from":"90d","unit":"week"}.'
     ),
     input=LifecycleQuestion,
-    output=ReportOutput,
+    output=Rows({}, {"bucket": TEXT}, named=WHOLE),
     requires="read",
     run=_run,
 )

@@ -6,21 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 from analytics.scope import Project
 from mcp.projects import EVERY_PROJECT, chosen
-from mcp.tool import Context, Output, Reading, Tool
+from mcp.rows import TEXT, Rows
+from mcp.tool import Context, Reading, Tool
 
 
 class ProjectsQuestion(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class ListedProject(Output):
-    project_id: str
-    slug: str
-    name: str
-
-
-class ProjectsOutput(Output):
-    rows: list[ListedProject]
 
 
 def described(projects: tuple[Project, ...]) -> list[dict[str, str]]:
@@ -37,11 +28,18 @@ LIST_PROJECTS = Tool(
     name="list_projects",
     title="List projects",
     description=(
-        "Every project of the account: its project_id and slug, which other tools take as selectors, and its "
-        "name. Takes no arguments: {}."
+        "Every project of the account. Other tools cover all, rows then carrying project_id, unless project_ids (or "
+        "project_id, project_slug) choose. Example: {}."
     ),
     input=ProjectsQuestion,
-    output=ProjectsOutput,
+    output={
+        "type": "object",
+        "properties": {
+            "rows": {"type": "array", "items": Rows({"project_id": TEXT, "slug": TEXT, "name": TEXT}).row()}
+        },
+        "required": ["rows"],
+        "additionalProperties": False,
+    },
     requires="account_read",
     run=_run,
 )

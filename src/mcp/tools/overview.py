@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from analytics.audience import OverviewQuestion, overview_measurements, overview_rows
 from analytics.measures import DEFINITION
-from mcp.report import ReportOutput, report
+from mcp.report import report
+from mcp.rows import NUMBER_OR_NULL, TEXT, Rows, each
 from mcp.tool import Context, Reading, Tool
 
 
@@ -18,12 +19,14 @@ OVERVIEW = Tool(
     name="overview",
     title="Overview",
     description=(
-        "Visitors, sessions, pageviews, events, bounce and engaged rate, average duration and, with goal, conversion "
-        "rate; each with the previous equal period and its change (fraction; null if previous is 0). Rows: metric, value, "
-        'previous, change. Example: {"from":"2026-05-01","to":"2026-06-01","goal":"purchase"}.'
+        "Visitors, sessions, pageviews, events, bounce and engaged rate, duration, with goal conversion rate; each "
+        'against the equal period before. Example: {"from":"7d","goal":"purchase"}.'
     ),
     input=OverviewQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {"metric": TEXT, "value": NUMBER_OR_NULL, "previous": NUMBER_OR_NULL, "change": NUMBER_OR_NULL},
+        {"series": each("bucket", "value")},
+    ),
     requires="read",
     run=_run,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analytics.visits import PATHS_DEFINITION, PathsQuestion
-from mcp.report import STRANGERS, ReportOutput, over_window
-from mcp.tool import Context, Reading, Tool
+from mcp.report import over_window
+from mcp.rows import LIST, NUMBER, WHOLE, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: PathsQuestion, context: Context) -> Reading:
@@ -16,11 +17,11 @@ PATHS = Tool(
     name="paths",
     title="Paths",
     description=(
-        "The most frequent page sequences of sessions (7 pages). Rows: path (list), sessions, visitors, share. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","limit":10}.' + STRANGERS
+        "The most frequent sequences of up to 7 pages in sessions. Example: "
+        '{"filters":[{"field":"source","value":"google"}]}.' + UNTRUSTED
     ),
     input=PathsQuestion,
-    output=ReportOutput,
+    output=Rows({"path": LIST, "sessions": WHOLE, "visitors": WHOLE, "share": NUMBER}),
     requires="read",
     run=_run,
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from analytics.questions import EventsQuestion
+from mcp.rows import rows_of
 from mcp.size import fitting
-from mcp.tool import UNTRUSTED, Context, ProjectRow, Reading, RowsOutput, Tool, reading
+from mcp.tool import UNTRUSTED, Context, Output, Reading, Tool, reading
 
 
-class EventRow(ProjectRow):
+class EventRow(Output):
     """One event in the columns of contract.md's GET /v1/query."""
 
     timestamp: str
@@ -28,11 +29,6 @@ class EventRow(ProjectRow):
     properties: str = Field(description="A JSON object as text.")
 
 
-class EventsOutput(RowsOutput):
-    rows: list[EventRow]
-    next_cursor: str = Field("", description="There when more events match: `cursor` of the next call.")
-
-
 async def _run(question: EventsQuestion, context: Context) -> Reading:
     page = await context.pages.read(context.scope, question)
     kept = fitting(page.answer.rows)
@@ -46,13 +42,11 @@ QUERY_EVENTS = Tool(
     name="query_events",
     title="List events",
     description=(
-        "Single events of a window, newest first, with who, where from, which page and the properties. Filters match "
-        "exactly. For totals use get_stats: it counts everything, this lists at most `limit` rows. More follow by "
-        "repeating the call with cursor = next_cursor and the from and to of window. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","event":"purchase","limit":20}.' + UNTRUSTED
+        "Single events, newest first; for totals use get_stats. More: repeat with cursor = next_cursor. Example: "
+        '{"from":"7d","to":"now","event":"purchase","limit":20}.' + UNTRUSTED
     ),
     input=EventsQuestion,
-    output=EventsOutput,
+    output=rows_of(EventRow),
     requires="read",
     run=_run,
 )

@@ -10,8 +10,9 @@ from analytics.visits import (
     realtime_rows,
     realtime_window,
 )
-from mcp.report import STRANGERS, ReportOutput, over_window
-from mcp.tool import Context, Reading, Tool
+from mcp.report import over_window
+from mcp.rows import TEXT, TEXT_OR_NULL, WHOLE, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: RealtimeQuestion, context: Context) -> Reading:
@@ -25,11 +26,10 @@ REALTIME = Tool(
     name="realtime",
     title="Right now",
     description=(
-        "Visitors of the last minutes (default 5), their top pages, countries and sources. Rows: what (all, page, country, "
-        "source), value, visitors, events. Example: {}." + STRANGERS
+        "Visitors of the last minutes: all, top pages, countries, sources. Example: {}." + UNTRUSTED
     ),
     input=RealtimeQuestion,
-    output=ReportOutput,
+    output=Rows({"what": TEXT, "value": TEXT_OR_NULL, "visitors": WHOLE, "events": WHOLE}),
     requires="read",
     run=_run,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.cohorts import RETENTION_DEFINITION, RetentionQuestion, retention_rows
-from mcp.report import ReportOutput, report
+from mcp.report import report
+from mcp.rows import NUMBER_OR_NULL, TEXT, WHOLE, YES_OR_NO, Rows
 from mcp.tool import Context, Reading, Tool
 
 
@@ -20,12 +21,21 @@ RETENTION = Tool(
     name="retention",
     title="Retention",
     description=(
-        "Of the visitors whose first born_event lies in the window, how many return in each period after it, by cohort and "
-        "over all complete ones (cohort 'all'). Rows: cohort, size, period, retained, rate, complete. Example: "
-        '{"from":"2026-03-01","to":"2026-05-01","born_event":"signup","unit":"week"}.'
+        "Of visitors whose first born_event lies in the window, how many return in each period after it, per cohort "
+        'and over all. Example: {"from":"90d","born_event":"signup"}.'
     ),
     input=RetentionQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {
+            "cohort": TEXT,
+            "size": WHOLE,
+            "period": WHOLE,
+            "retained": WHOLE,
+            "rate": NUMBER_OR_NULL,
+            "complete": YES_OR_NO,
+        },
+        {"mean_rate": NUMBER_OR_NULL},
+    ),
     requires="read",
     run=_run,
 )

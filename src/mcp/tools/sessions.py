@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from analytics.visits import SESSIONS_DEFINITION, SessionsQuestion
-from mcp.report import STRANGERS, ReportOutput, over_window
-from mcp.tool import Context, Reading, Tool
+from mcp.report import over_window
+from mcp.rows import NUMBER, TEXT, TEXT_OR_NULL, WHOLE, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: SessionsQuestion, context: Context) -> Reading:
@@ -16,12 +17,34 @@ SESSIONS = Tool(
     name="sessions",
     title="Sessions",
     description=(
-        "Single sessions, newest first: started, duration_seconds, visitor, user, pageviews, source, country, device, "
-        'entry and exit page. Example: {"from":"7d","to":"now","filters":[{"field":"event_name","value":"purchase"}]}.'
-        + STRANGERS
+        "Single sessions, newest first; filters choose those with such an event. Example: "
+        '{"filters":[{"field":"event_name","value":"purchase"}]}.' + UNTRUSTED
     ),
     input=SessionsQuestion,
-    output=ReportOutput,
+    output=Rows(
+        {
+            "started": TEXT,
+            "duration_seconds": NUMBER,
+            "anonymous_id": TEXT,
+            "events": WHOLE,
+            "pageviews": WHOLE,
+            **dict.fromkeys(
+                (
+                    "user_id",
+                    "source",
+                    "medium",
+                    "campaign",
+                    "country",
+                    "device_type",
+                    "browser",
+                    "os",
+                    "entry_page",
+                    "exit_page",
+                ),
+                TEXT_OR_NULL,
+            ),
+        }
+    ),
     requires="read",
     run=_run,
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from analytics.audience import TimeseriesQuestion, timeseries_measurement, timeseries_rows
 from analytics.measures import DEFINITION
-from mcp.report import STRANGERS, ReportOutput, report
-from mcp.tool import Context, Reading, Tool
+from mcp.report import report
+from mcp.rows import ANY, NUMBER_OR_NULL, TEXT, Rows
+from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
 async def _run(question: TimeseriesQuestion, context: Context) -> Reading:
@@ -21,12 +22,11 @@ TIMESERIES = Tool(
     name="timeseries",
     title="Time series",
     description=(
-        "One metric per hour, day, week or month of the local calendar, empty buckets included; `by` gives one series for "
-        "each of the top 5 values. Rows: <by>?, bucket (UTC start), value. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","metric":"sessions","timezone":"Europe/Berlin"}.' + STRANGERS
+        "One metric per bucket of the local calendar, empty ones included; with `by` a series per top value. Example: "
+        '{"metric":"sessions","by":"source","timezone":"Europe/Berlin"}.' + UNTRUSTED
     ),
     input=TimeseriesQuestion,
-    output=ReportOutput,
+    output=Rows({"bucket": TEXT, "value": NUMBER_OR_NULL}, named=ANY),
     requires="read",
     run=_run,
 )

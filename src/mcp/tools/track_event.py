@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analytics.event import TrackedEvent, enrich
+from mcp.schema import plain_schema
 from mcp.tool import Context, Hints, Output, Reading, Tool
 
 
@@ -29,13 +30,12 @@ TRACK_EVENT = Tool(
     name="track_event",
     title="Track an event",
     description=(
-        "Stores one event of this project, e.g. to test an integration: "
-        '{"event":"signup","anonymous_id":"a_1","url":"https://shop.example/?utm_source=facebook&utm_medium=cpc"}. '
-        "Source, medium and campaign are worked out from url and referrer. "
-        "Send your own event_id to make a retry safe: the same one again stores nothing and answers duplicate: true."
+        "Stores one event of this project, e.g. to test an integration. Source, medium and campaign come from url and "
+        "referrer. The same event_id again stores nothing and answers duplicate: true. Example: "
+        '{"event":"signup","anonymous_id":"a_1","url":"https://shop.example/?utm_source=facebook&utm_medium=cpc"}.'
     ),
     input=TrackedEvent,
-    output=TrackOutput,
+    output=plain_schema(TrackOutput, mode="serialization"),
     requires="ingest",
     run=_run,
     hints=Hints(read_only=False, idempotent=False),
