@@ -46,6 +46,13 @@ CREATE TABLE IF NOT EXISTS api_keys (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS api_keys_of_account ON api_keys (account_id);
 
+-- One row: one record of KV whose original here has changed and that is still to be written there (src/storage/kv_copies.py);
+-- `change` is another one with every change.
+CREATE TABLE IF NOT EXISTS kv_pending (
+  name   TEXT PRIMARY KEY,
+  change TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- One row: one text that events of a project repeat (an event name, a source, a path …). kinds: src/storage/dictionary.py
 CREATE TABLE IF NOT EXISTS dictionary (
   id      INTEGER PRIMARY KEY,

@@ -31,14 +31,21 @@ from access.token import Env, Kind, Token, digest, mint_token, parse_token
 from analytics.scope import Project
 from analytics.window import format_instant
 from dev import audit
-from storage.key_store import account_name, account_to_json, key_from_row, key_name, key_to_json
+from storage.key_store import (
+    account_name,
+    account_to_json,
+    expiration_s,
+    key_from_row,
+    key_name,
+    key_to_json,
+)
+from storage.kv_copies import note_change
 
 PEPPER_VERSION: Final = 1
 DAY_S: Final = 86_400
 #: An account key opens every project, so it never lives for ever (security.md §3.5).
 ACCOUNT_KEY_DAYS: Final = 90
 OVERLAPS: Final = {"0": 0, "1h": 3_600, "24h": 86_400, "72h": 259_200, "7d": 604_800}
-KEEP_EXPIRED_S: Final = 86_400
 LOCAL_ORIGINS: Final = ["http://localhost:3000", "http://localhost:5173", "http://localhost:8080"]
 
 PROJECT_KINDS: Final[tuple[Kind, ...]] = ("pk", "sk", "rk")
@@ -68,7 +75,10 @@ def rows(sql: str, *parameters: Any) -> list[dict[str, Any]]:
 
 
 def apply(change: Change, **more: Any) -> None:
-    ask({"apply": {**change, **more}})
+    """Carries out a change; what it writes to KV is noted in D1 with it, for the Worker's cron to make sure of."""
+    notes = [note_change(one["key"], secrets.token_hex(8)) for one in change["kv"]]
+    noted = [{"sql": one.sql, "params": list(one.parameters)} for one in notes]
+    ask({"apply": {**change, "d1": [*change["d1"], *noted], **more}})
 
 
 def apply_audited(action: str, target: str, change: Change) -> None:
@@ -172,9 +182,8 @@ def kv_entry(prefix: str, record: KeyRecord) -> dict[str, Any]:
         "value": key_to_json(record),
         "metadata": {"st": record.status, "ver": record.version},
     }
-    if record.expires_ms is not None:
-        entry["expiration"] = max(record.expires_ms // 1000 + KEEP_EXPIRED_S, now_ms() // 1000 + 120)
-    return entry
+    expiration = expiration_s(record, now_ms())
+    return entry if expiration is None else {**entry, "expiration": expiration}
 
 
 def change_key(row: dict[str, Any], **changed: Any) -> Change:
@@ -506,7 +515,7 @@ def readable(output: dict[str, Any]) -> str:
     if "keys" in output:
         lines = [
             f"{key['id']}  {key['key']:<30}  {key['status']:<8}  {key['project'] or key['account']:<28}"
-            f"  expires {key['expires_at'] or 'never'}"
+            f"  expires {key['expires_at'] or 'never'}  used {key['last_used_at'] or 'never'}"
             for key in output["keys"]
         ]
         return "\n".join(lines) or "no keys"

@@ -23,15 +23,19 @@ from access.gate import Gate
 from access.rate_limits import Buckets, Guard, RateLimits, Route
 from access.records import AccountRecord, KeyRecord
 from access.token import redacted
+from access.watch import Noticed, Watch
 from analytics.paging import EventPages, cursor_secret
+from storage.audit_log import SqlAuditLog
 from storage.backlog import Backlog
 from storage.d1 import D1
 from storage.event_store import SqlEventStore
 from storage.key_store import KvKeyStore, look_ups
+from storage.kv import KV
+from storage.kv_copies import KvCopies
 from storage.patient import Patient, RetryBudget
 from web.app import App
 from web.house import House
-from web.jobs import run_daily
+from web.jobs import look_after_audit, run_daily, run_often
 from web.messages import Request, Response, error_response
 
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
@@ -46,6 +50,12 @@ _BACKLOG: Final = Backlog()
 
 _BUCKETS = Buckets()
 
+#: What was written down of this hour's requests (access/watch.py).
+_NOTICED: Final = Noticed()
+
+#: The one of wrangler.toml's crons that is not the daily one.
+EVERY_FIVE_MINUTES: Final = "*/5 * * * *"
+
 #: Streams being written: the event loop alone would let them be collected half-way.
 _STREAMS: set[asyncio.Future[None]] = set()
 
@@ -59,9 +69,15 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
         return worker_response(response)
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
-        """The daily cron. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
+        """The crons. The runtime passes env and ctx as None (workers-platform.md §1.8): `self` has them."""
         house = _house(self.env, self._defer)
-        if house is not None:
+        if house is None:
+            return
+        database = _database(self.env)
+        audit = SqlAuditLog(database)
+        await run_often(house, KvCopies(KV(self.env.KEYS), database), audit)
+        if controller.cron != EVERY_FIVE_MINUTES:
+            await look_after_audit(house, audit)
             await run_daily(house)
 
     def _defer(self, work: Awaitable[None]) -> None:
@@ -81,8 +97,8 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
     pepper, salt = _secret(env, "KEY_PEPPER_V1"), _secret(env, "IP_HASH_SALT")
     if pepper is None or salt is None:
         return None
-    database = Patient(D1(env.DB), asyncio.sleep, random.random, _now_ms, _RETRIES)
-    keys = KvKeyStore(env.KEYS, database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
+    database = _database(env)
+    keys = KvKeyStore(KV(env.KEYS), database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
     events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=subject_mark(bytes.fromhex(pepper)))
     return House(
         events=events,
@@ -92,7 +108,12 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         now_ms=_now_ms,
         log=_log,
         limits=_limits(env),
+        watch=Watch(SqlAuditLog(database), _NOTICED, defer),
     )
+
+
+def _database(env: Any) -> Patient:
+    return Patient(D1(env.DB), asyncio.sleep, random.random, _now_ms, _RETRIES)
 
 
 def _limits(env: Any) -> RateLimits:

@@ -44,9 +44,19 @@ class Faults:
     def of_kv(self, namespace: Any) -> Any:
         return _FailingNamespace(self, namespace)
 
+    @property
+    def d1_asked(self) -> int:
+        """Calls to D1 but for what is written down after an answer: the use of a key, a refusal."""
+        return sum(not _written_down(statements) for statements in self.tried)
+
     def reset(self) -> None:
         """No more faults; counting starts over."""
         self.__init__()  # type: ignore[misc]  # every field back to its default
+
+
+def _written_down(statements: Sequence[Statement]) -> bool:
+    words = ("UPDATE api_keys SET last_used_at", "\nINSERT INTO audit_entries")
+    return len(statements) == 1 and any(word in statements[0].sql for word in words)
 
 
 @dataclass
@@ -82,8 +92,8 @@ class _FailingNamespace:
             await asyncio.sleep(30)
         return fault
 
-    async def put(self, name: str, text: str) -> None:
+    async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
         self.faults.kv_calls += 1
         if self.faults.kv(self.faults.kv_calls):
             raise RuntimeError("KV PUT failed: 503 Service Unavailable")
-        await self.namespace.put(name, text)
+        await self.namespace.put(name, text, expiration_s)

@@ -21,9 +21,11 @@ from access.audit import subject_mark  # noqa: E402
 from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
 from access.rate_limits import Buckets, RateLimits  # noqa: E402
+from access.watch import Noticed, Watch  # noqa: E402
 from analytics.paging import EventPages, cursor_secret  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
+from storage.audit_log import SqlAuditLog  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
 from storage.key_store import KvKeyStore, look_ups  # noqa: E402
 from storage.patient import Patient  # noqa: E402
@@ -64,7 +66,7 @@ class Namespace:
     async def get(self, name: str) -> str | None:
         return self.entries.get(name)
 
-    async def put(self, name: str, text: str) -> None:
+    async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
         self.entries[name] = text
 
 
@@ -146,6 +148,7 @@ class InProcess(Service):
     def __post_init__(self) -> None:
         self.key_cache: RecordCache[Any] = RecordCache()
         self.account_cache: RecordCache[Any] = RecordCache()
+        self.noticed = Noticed()
         self.app = App(self.wiring())
 
     def wiring(self, secret: bytes = cursor_secret(bytes.fromhex(PEPPER))) -> Wiring:
@@ -163,6 +166,7 @@ class InProcess(Service):
             now_ms=self._now_ms,
             log=self._write,
             limits=self.limits,
+            watch=Watch(SqlAuditLog(database), self.noticed, self.deferred.append),
         )
 
     def _write(self, event: str, error: BaseException, request_id: str = "") -> None:

@@ -238,6 +238,28 @@ MUTATIONS = [
             *_, found""",
         "tests/test_audit.py",
     ),
+    Mutation(
+        "an entry for each refusal",
+        "access/watch.py",
+        "if times not in MARKS or (actor is None and times == 1):",
+        "if False:",
+        "tests/test_watch.py",
+    ),
+    Mutation(
+        "an entry for each isolate",
+        "access/watch.py",
+        'f"{now_ms // HOUR_MS} {who} {code} {times}"',
+        'f"{now_ms // HOUR_MS} {who} {code} {times} {request_id}"',
+        "tests/test_watch.py",
+    ),
+    # KV follows D1.
+    Mutation(
+        "a change that came meanwhile is forgotten",
+        "storage/kv_copies.py",
+        "DELETE FROM kv_pending WHERE name = ?1 AND change = ?2",
+        "DELETE FROM kv_pending WHERE name = ?1 AND ?2 = ?2",
+        "tests/test_kv_copies.py",
+    ),
     # Faults.
     Mutation(
         "everything is tried again",

@@ -14,6 +14,7 @@ from typing import Final
 from access.plans import PLANS, Plan
 from access.records import AccountRecord, KeyRecord, KeyStore
 from access.token import Kind, Token, digest, kind_of, parse_token
+from access.watch import Actor
 from analytics.scope import Project, Scope
 
 _BEARER: Final = re.compile(r"(?i:bearer) +([!-~]+)", re.ASCII)
@@ -24,7 +25,8 @@ _NOBODY: Final = bytes(32)
 class Refusal(Exception):
     """A request that may not pass.
 
-    Shape: `code` is the contract's stable string, `status` its HTTP status, `details` what would be right.
+    Shape: `code` is the contract's stable string, `status` its HTTP status, `details` what would be right; `reason` and
+    `actor` are for the audit log, the client does not hear them.
     """
 
     def __init__(
@@ -33,12 +35,17 @@ class Refusal(Exception):
         code: str,
         details: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        reason: str = "",
+        actor: Actor | None = None,
     ) -> None:
         super().__init__(code)
         self.status = status
         self.code = code
         self.details = dict(details or {})
         self.headers = dict(headers or {})
+        self.reason = reason
+        self.actor = actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,10 @@ class Principal:
     plan: Plan
     projects: tuple[Project, ...]
     allowed_origins: frozenset[str]
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.key_id, self.account_id)
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -98,8 +109,10 @@ def _bearer(authorization: str | None) -> str:
     return match[1]
 
 
-def _unauthorized(code: str) -> Refusal:
-    return Refusal(401, code)
+def _unauthorized(code: str, reason: str = "", record: KeyRecord | None = None) -> Refusal:
+    """`record` is that of a key whose secret was right, and that opens nothing all the same."""
+    actor = Actor(record.id, record.account_id) if record else None
+    return Refusal(401, code, reason=reason, actor=actor)
 
 
 class Gate:
@@ -119,13 +132,16 @@ class Gate:
         if token is None:
             raise _unauthorized("invalid_api_key" if kind_of(text) else "malformed_api_key")
         record = await self._keys.key(token)
-        if not self._genuine(token, record) or record is None or not _live(record, now_ms):
+        if not self._genuine(token, record) or record is None:
             raise _unauthorized("invalid_api_key")
+        if not _live(record, now_ms):
+            reason = "expired" if record.status == "active" else record.status
+            raise _unauthorized("invalid_api_key", reason, record)
         if record.kind != token.kind or record.env != token.env:
-            raise _unauthorized("key_kind_mismatch")
+            raise _unauthorized("key_kind_mismatch", record=record)
         account = await self._keys.account(record.account_id)
         if account is None or account.status != "active":
-            raise _unauthorized("invalid_api_key")
+            raise _unauthorized("invalid_api_key", "account", record)
         return _principal(record, token, account)
 
     def _genuine(self, token: Token, record: KeyRecord | None) -> bool:
@@ -146,7 +162,7 @@ def _principal(record: KeyRecord, token: Token, account: AccountRecord) -> Princ
     else:
         one = account.owned(record.project_id)
         if one is None:
-            raise _unauthorized("invalid_api_key")
+            raise _unauthorized("invalid_api_key", "project", record)
         owned = (one,)
     return Principal(
         key_id=record.id,

@@ -26,6 +26,9 @@ class Rate:
 #: Source: contract.md §2 for track and batch; reads are generous: they are cheap, and what is not is refused by the store.
 RATES: Final[Mapping[Route, Rate]] = {"track": Rate(50, 200), "batch": Rate(5, 20), "read": Rate(200, 1_000)}
 
+#: What is said of the limit on failed authentication.
+FAILING: Final = {"route": "authentication"}
+
 _MILLI: Final = 1_000
 _MAX_BUCKETS: Final = 10_000
 
@@ -94,7 +97,7 @@ class RateLimits:
         """
         if self._sign_ins is None or await _allows(self._sign_ins, address, failing=False):
             return refusal
-        return _too_many(self._sign_ins.period_s, {"route": "authentication"})
+        return _too_many(self._sign_ins.period_s, FAILING)
 
 
 async def _allows(guard: Guard, key: str, *, failing: bool) -> bool:

@@ -107,6 +107,7 @@ class McpServer:
                 raise RpcError(METHOD_NOT_FOUND, "method_not_found")
             result = await method(request, replace(context, request=request), log)
         except RpcError as error:
+            context.refused(error.message)
             status = STATUS[request.era].get(error.code, 200)
             return status, error_message(request.id, error.code, error.message, error.data)
         except (ScopeWithdrawnError, QuotaExceededError, Refusal):

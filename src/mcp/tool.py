@@ -38,7 +38,7 @@ WRITTEN_BY_STRANGERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may touch while it answers one request. `arrival` is for tools that write.
+    """What a tool may touch while it answers one request. `arrival` is for tools that write, `refused` takes what is denied.
 
     The server adds the request and a way to notify its client; without a stream to the client, nothing is sent.
     """
@@ -51,6 +51,7 @@ class Context:
     admit_event: Callable[[], Awaitable[None]]
     now_ms: int
     request_id: str
+    refused: Callable[[str], None]
     request: Accepted | None = None
     notify: Notify | None = None
 

@@ -1,4 +1,7 @@
-"""The audit log in D1: entries, written in the batch of what they tell of, and the seals over them (access/audit.py)."""
+"""The audit log in D1: entries, written in the batch of what they tell of, and the seals over them (access/audit.py).
+
+Beside it when a key was last used, which is written as seldom.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,12 @@ DELETE FROM audit_entries
                WHERE upto < coalesce((SELECT upto FROM audit_seals WHERE newest_at >= ?1 ORDER BY upto LIMIT 1), 9e18))"""
 
 
+#: At most one write an hour for each key, whatever the number of isolates.
+_USED: Final = """
+UPDATE api_keys SET last_used_at = ?2
+ WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at <= ?2 - 3600000)"""
+
+
 def record(entry: AuditEntry) -> Statement:
     """The statement that adds an entry; to run with its effect."""
     return Statement(_RECORD, (entry.as_json(),))
@@ -78,6 +87,10 @@ class SqlAuditLog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def used(self, key_id: str, now_ms: int) -> None:
+        """Notes that a key was used, if the last note is an hour old."""
+        await self._database.batch([Statement(_USED, (key_id, now_ms))])
 
     async def write(self, entries: Sequence[AuditEntry]) -> None:
         await self._database.batch([record(entry) for entry in entries])

@@ -26,6 +26,9 @@ class KeyValue(Protocol):
     async def get(self, name: str) -> str | None:
         """The text stored under a name."""
 
+    async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
+        """Stores a text, until an instant if one is given."""
+
 
 #: How long KV may take; D1 answers then (security.md T-FLT-K2).
 KV_BUDGET_S: Final = 1.0
@@ -38,10 +41,12 @@ def look_ups() -> Bucket:
     return Bucket(burst=20, per_s=5)
 
 
-_SELECT_KEY: Final = """
+KEY_COLUMNS: Final = """
 SELECT k.id, k.kind, k.env, k.account_id, p.id AS project_id, k.digest, k.pepper_version, k.status, k.expires_at,
-       k.version
-  FROM api_keys AS k LEFT JOIN projects AS p ON p.number = k.project
+       k.version, k.prefix
+  FROM api_keys AS k LEFT JOIN projects AS p ON p.number = k.project"""
+
+_SELECT_KEY: Final = f"""{KEY_COLUMNS}
  WHERE k.prefix = ?1 AND k.kind = ?2 AND k.env = ?3"""
 
 _SELECT_ACCOUNT: Final = "SELECT id, plan, status FROM accounts WHERE id = ?1"
@@ -106,10 +111,8 @@ class KvKeyStore:
         return key_from_row(rows[0]) if rows else None
 
     async def _account_from_d1(self, account_id: str) -> AccountRecord | None:
-        accounts, projects = await self._ask(
-            Statement(_SELECT_ACCOUNT, (account_id,)), Statement(_SELECT_PROJECTS, (account_id,))
-        )
-        return _account_from_rows(accounts[0], projects) if accounts else None
+        accounts, projects = await self._ask(*select_account(account_id))
+        return account_from_rows(accounts[0], projects) if accounts else None
 
     async def _ask(self, *statements: Statement) -> list[list[dict[str, Any]]]:
         try:
@@ -120,9 +123,26 @@ class KvKeyStore:
             raise AccessUnavailableError("keys can be checked neither in KV nor in D1") from error
 
 
+def select_account(account_id: str) -> tuple[Statement, Statement]:
+    """The statements whose rows `account_from_rows` takes."""
+    return Statement(_SELECT_ACCOUNT, (account_id,)), Statement(_SELECT_PROJECTS, (account_id,))
+
+
 def key_name(kind: str, env: str, prefix: str) -> str:
     """The KV name of a key's record."""
     return f"key:v1:{kind}:{env}:{prefix}"
+
+
+#: How long KV keeps the record of a key that has ended (security.md §3.3); never less than this from now.
+_KEEPS_ENDED_S: Final = 86_400
+_LEAST_S: Final = 120
+
+
+def expiration_s(record: KeyRecord, now_ms: int) -> int | None:
+    """When KV may drop a key's record: some time after the key has ended. Units: seconds UTC."""
+    if record.expires_ms is None:
+        return None
+    return max(record.expires_ms // 1000 + _KEEPS_ENDED_S, now_ms // 1000 + _LEAST_S)
 
 
 def account_name(account_id: str) -> str:
@@ -213,7 +233,8 @@ def key_from_row(row: dict[str, Any]) -> KeyRecord:
     )
 
 
-def _account_from_rows(account: dict[str, Any], projects: list[dict[str, Any]]) -> AccountRecord:
+def account_from_rows(account: dict[str, Any], projects: list[dict[str, Any]]) -> AccountRecord:
+    """An account from the rows of `select_account`."""
     owned = tuple(
         OwnedProject(
             Project(row["number"], row["id"], row["slug"], row["name"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from access.gate import Refusal
+from access.rate_limits import FAILING
 from access.records import AccessUnavailableError
 from analytics.store import (
     QueryTooHeavyError,
@@ -35,17 +36,30 @@ class App:
 
     async def handle(self, request: Request) -> Response:
         """The response to any request; whatever goes wrong behind it, there is one."""
-        response = await App(self._house.for_request())._answered(request)
+        house = self._house.for_request()
+        response = await App(house)._answered(request)
+        if response.status != 401 and response.status < 500:
+            house.used()
         return Response(response.status, "", response.headers) if request.method == "HEAD" else response
 
     async def _answered(self, request: Request) -> Response:
         try:
             response = await self._route(request)
-        except Exception as error:
-            response = self._failed(await self._weighed(error, request))
+        except Exception as raised:
+            error = await self._weighed(raised, request)
+            self._note(error, request)
+            response = self._failed(error)
             if isinstance(error, Refusal) and error.code == "origin_not_allowed":
                 return response
         return response.with_headers(readable_by_page(request))
+
+    def _note(self, error: Exception, request: Request) -> None:
+        """Writes down who was refused, and why."""
+        if isinstance(error, ScopeWithdrawnError):
+            self._house.refused(request, "invalid_api_key:withdrawn")
+        elif isinstance(error, Refusal) and (error.code != "rate_limited" or error.details == FAILING):
+            code = f"{error.code}:{error.reason}" if error.reason else error.code
+            self._house.refused(request, code, error.actor)
 
     async def _weighed(self, error: Exception, request: Request) -> Exception:
         """The failure itself; to an address that fails to authenticate too often, that it does."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from access.gate import Gate, Principal, Refusal
 from access.rate_limits import Buckets, RateLimits
+from access.watch import Actor, Watch
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
@@ -23,9 +24,16 @@ class Log(Protocol):
     def __call__(self, event: str, error: BaseException, request_id: str = "") -> None: ...
 
 
+@dataclass(slots=True)
+class Caller:
+    """Whose key a request came with, once it is verified."""
+
+    actor: Actor | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class House:
-    """The parts `entry` wires together, and the id of the one request they serve."""
+    """The parts `entry` wires together; the id of the one request they serve, and who sent it."""
 
     events: ReportingStore
     pages: EventPages
@@ -34,7 +42,9 @@ class House:
     now_ms: Callable[[], int]
     log: Log
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
+    watch: Watch | None = None
     request_id: str = ""
+    caller: Caller = field(default_factory=Caller)
 
     def for_request(self) -> House:
         """The house with an id of its own for one request, which every line it logs carries."""
@@ -43,7 +53,30 @@ class House:
         def log(event: str, error: BaseException, request_id: str = own_id) -> None:
             self.log(event, error, request_id)
 
-        return replace(self, log=log, request_id=own_id)
+        return replace(self, log=log, request_id=own_id, caller=Caller())
+
+    async def admit(self, authorization: str | None) -> Principal:
+        """Who sent the request. Errors: as `Gate.admit`."""
+        principal = await self.gate.admit(authorization, self.now_ms())
+        self.caller.actor = principal.actor
+        return principal
+
+    def used(self) -> None:
+        """Notes that the caller's key was used."""
+        if self.watch and self.caller.actor:
+            self.watch.used(self.caller.actor, self.now_ms())
+
+    def refused(self, request: Request, code: str, actor: Actor | None = None) -> None:
+        """Notes that the request was refused; `actor` is whose key it was, where it opens nothing."""
+        if self.watch:
+            self.watch.refused(
+                actor or self.caller.actor,
+                code,
+                f"{request.method} {request.path}",
+                self.now_ms(),
+                request_id=self.request_id,
+                client_ip=request.client_ip,
+            )
 
     def arrival(self, request: Request, principal: Principal, origin: Origin) -> Arrival:
         """What the server knows of the request that brings an event of the principal's one project."""

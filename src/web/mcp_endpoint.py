@@ -83,7 +83,7 @@ async def _serve(request: Request, house: House, endpoint: Endpoint) -> Response
     authorization = request.headers.get("authorization")
     if claimed_kind(authorization) not in endpoint.kinds:
         raise Refusal(403, endpoint.wrong_kind, {"allowed": [f"{kind}_" for kind in endpoint.kinds]})
-    principal = await house.gate.admit(authorization, house.now_ms())
+    principal = await house.admit(authorization)
     if not endpoint.included(principal.plan):
         raise Refusal(402, "plan_limit", {"plan": principal.plan.name, "required": endpoint.least_plan})
     await house.limits.admit("read", principal, house.now_ms())
@@ -119,6 +119,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         admit_event=lambda: house.limits.admit("track", principal, house.now_ms()),
         now_ms=house.now_ms(),
         request_id=house.request_id,
+        refused=lambda code: house.refused(request, code),
     )
 
 

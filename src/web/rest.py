@@ -111,7 +111,7 @@ async def serve_rest(request: Request, house: House, route: RestRoute) -> Respon
     kind = claimed_kind(authorization)
     if kind not in route.kinds:
         raise _wrong_kind(kind, route)
-    principal = await house.gate.admit(authorization, house.now_ms())
+    principal = await house.admit(authorization)
     if principal.kind == "pk" and request.headers.get("origin") not in principal.allowed_origins:
         raise Refusal(403, "origin_not_allowed")
     await house.limits.admit(route.counts_as, principal, house.now_ms())

@@ -1,0 +1,20 @@
+"""KeyValue on a KV binding: the one place that knows how KV is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class KV:
+    """The port over `env.KEYS`, as the Workers SDK wraps it."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def get(self, name: str) -> str | None:
+        text: str | None = await self._binding.get(name)
+        return text
+
+    async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
+        options = {} if expiration_s is None else {"expiration": expiration_s}
+        await self._binding.put(name, text, **options)
