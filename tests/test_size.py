@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mcp.size import MAX_TEXT, fitting
-from tests.house import Service
+from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
+from tests.house import InProcess, Service
 
 PADDING = "x" * 7_000
 
@@ -72,3 +73,89 @@ def test_rows_fit_up_to_the_last_character() -> None:
     assert fitting([row, row + "yyyyy"]) == 1
     assert fitting(["z" * MAX_TEXT * 2]) == 1
     assert fitting([]) == 0
+
+
+#: What each tool needs beside a window, which is left out where it may be.
+ASKED: dict[str, dict[str, Any]] = {
+    "get_stats": {"from_": "30d", "to": "now", "group_by": ["path"], "interval": "day"},
+    "top_sources": {"from_": "30d", "to": "now"},
+    "funnel": {"from_": "30d", "to": "now", "steps": ["$pageview", "signup"], "breakdown": "source"},
+    "breakdown": {"by": "path"},
+    "retention": {"born_event": "$pageview"},
+    "compare_segments": {"goal": "signup", "a": [], "b": []},
+    "user_journey": {"anonymous_id": "v1"},
+    "compare_projects": {"from_": "30d", "to": "now"},
+}
+PAGED = [
+    (path, tool.name)
+    for path, tools in (("/mcp", PROJECT_TOOLS), ("/mcp/account", ACCOUNT_TOOLS))
+    for tool in tools
+    if tool.name not in ("query_events", "list_projects", "track_event")
+]
+
+
+@pytest.fixture
+def keys(house: InProcess) -> dict[str, str]:
+    """Two projects with the same three visitors, of whom each came from elsewhere, on several pages and days."""
+    account = house.account("business", "One", "Two")
+    for project in account["projects"]:
+        house.track(
+            project["sk"],
+            *(
+                {
+                    "event": event, "anonymous_id": f"v{visitor}", "timestamp": house.ago(1 + 1_440 * visitor * back),
+                    "url": f"https://site.example/{back}?utm_source=s{visitor}&utm_medium=m",
+                    "properties": {"amount_cents": 100, "currency": f"C{visitor}"},
+                }
+                for visitor in range(3)
+                for back in range(3)
+                for event in ("$pageview", "signup", "purchase")
+            ),
+        )  # fmt: skip
+    return {"/mcp": account["projects"][0]["rk"], "/mcp/account": account["account"]["ak"]}
+
+
+@pytest.mark.parametrize(("path", "tool"), PAGED)
+def test_every_answer_that_is_cut_says_so_and_its_cursor_leads_through_all(
+    house: InProcess, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, path: str, tool: str
+) -> None:
+    key, asked = keys[path], ASKED.get(tool, {})
+    whole = house.rows(key, tool, path, **asked)
+    assert len(whole) > 1
+    limit = len(json.dumps(whole)) * 2 // 5
+    monkeypatch.setattr("mcp.size.MAX_TEXT", limit)
+    found: list[Any] = []
+    more: dict[str, Any] = {}
+    for page in range(len(whole)):
+        result = house.call(key, tool, path, **asked, **more)
+        text, structured = result["content"][0]["text"], result["structuredContent"]
+        assert len(text) <= limit or len(structured["rows"]) == 1
+        assert structured["truncated"] is ("next_cursor" in structured)
+        found += json.loads(text)
+        if not structured["truncated"]:
+            assert page > 0
+            break
+        more = {"cursor": structured["next_cursor"]}
+        if tool != "realtime":  # the window is that of the first page, however late the next one is asked for
+            house.now = f"2026-05-20T12:{page + 1:02}:00Z"
+    assert found == whole
+
+
+def test_a_cursor_opens_no_other_question(
+    house: InProcess, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp.size.MAX_TEXT", 100)
+    first = house.call(keys["/mcp"], "breakdown", by="path")["structuredContent"]
+    window = {"from_": first["window"]["from"], "to": first["window"]["to"]}
+    cursor = first["next_cursor"]
+    assert house.rows(keys["/mcp"], "breakdown", by="path", **window, cursor=cursor)
+    for wrong in (
+        {"by": "source", "cursor": cursor},
+        {"by": "path", "cursor": cursor, "from_": "7d"},
+        {"by": "path", "cursor": cursor[:-1]},
+        {"by": "path", "cursor": "é"},
+        {"by": "path", "cursor": ""},
+    ):
+        result = house.call(keys["/mcp"], "breakdown", **wrong)
+        assert result["isError"] is True
+        assert json.loads(result["content"][0]["text"])["details"][0]["field"] == "cursor"

@@ -115,7 +115,10 @@ class WindowQuestion(BaseModel):
     def _keep_what_was_asked(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         question = handler(given)
         if isinstance(given, Mapping):
-            start, end = (str(given.get(name)) for name in ("from", "to"))
+            start, end = (
+                str(given.get(name, cls.model_fields[field].default))
+                for name, field in (("from", "from_"), ("to", "to"))
+            )
             question._asked = (
                 start if is_relative(start) else str(question.from_),
                 end if is_relative(end) else str(question.to),
@@ -158,12 +161,7 @@ class EventsQuestion(WindowQuestion):
     anonymous_id: str | None = Field(None, min_length=1, max_length=128)
     country: str | None = Field(None, max_length=8)
     limit: WholeNumber = Field(100, ge=1, le=MAX_ROWS)
-    cursor: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=512,
-        description="next_cursor; the rest as before",
-    )
+    cursor: str | None = Field(default=None, min_length=1, max_length=512)
 
 
 class StatsQuestion(WindowQuestion):

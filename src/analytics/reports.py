@@ -44,11 +44,15 @@ def _without_default(schema: dict[str, Any]) -> None:
 
 
 class ReportQuestion(WindowQuestion):
-    """A question about one window, by default the last 30 days, on the calendar of a time zone."""
+    """A question about one window, by default the last 30 days, on the calendar of a time zone.
+
+    Shape: `cursor` is where an earlier page of the same answer ended; it is made and read by who serves pages.
+    """
 
     from_: Instant = Field("30d", alias="from", validate_default=True)
     to: Instant = Field("now", validate_default=True, json_schema_extra=_without_default)
     timezone: Timezone = Field("UTC", json_schema_extra=_without_default)
+    cursor: str | None = Field(None, min_length=1, max_length=256)
 
     @field_validator("timezone")
     @classmethod

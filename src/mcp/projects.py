@@ -22,15 +22,15 @@ Read = TypeVar("Read")
 EVERY_PROJECT: Final = ProjectSelection()
 
 
-def over_projects(tool: Tool[Any], question: type[Any] | None = None) -> Tool[Any]:
-    """A tool of `/mcp` as `/mcp/account` serves it: with selectors; `question` replaces its input model."""
+def over_projects(tool: Tool[Any]) -> Tool[Any]:
+    """A tool of `/mcp` as `/mcp/account` serves it: with selectors."""
 
     async def run(asked: Any, context: Context) -> Result:
         return await within(context, asked, lambda chosen: tool.run(asked, chosen))
 
     return replace(
         tool,
-        input=of_projects(question or tool.input),
+        input=of_projects(tool.input),
         output=replace(tool.output, across_projects=True) if isinstance(tool.output, Rows) else tool.output,
         requires="account_read",
         run=run,

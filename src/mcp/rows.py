@@ -25,8 +25,8 @@ NUMBER: Final[Schema] = {"type": "number"}
 NUMBER_OR_NULL: Final[Schema] = {"type": ["number", "null"]}
 YES_OR_NO: Final[Schema] = {"type": "boolean"}
 LIST: Final[Schema] = {"type": "array"}
-#: The values of a property: whatever JSON has.
-ANY: Final[Schema] = {}
+#: The values of a property; objects and arrays are shown as their JSON text.
+SCALAR: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
 
 
 @dataclass(frozen=True, slots=True)

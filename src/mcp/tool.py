@@ -19,7 +19,6 @@ from mcp.inbound import Accepted
 from mcp.messages import Notify, to_json
 from mcp.rows import Rows, Schema
 from mcp.schema import brief, plain_schema
-from mcp.size import fitting
 
 Question = TypeVar("Question", bound=BaseModel)
 
@@ -89,15 +88,11 @@ class Reading:
     origins: Mapping[str, int] = field(default_factory=dict)
 
     def result(self) -> dict[str, Any]:
-        """The result of `tools/call`; rows beyond what a model can take in are cut, and `truncated` says so."""
-        text, structured = self.text, self.structured
-        if isinstance(text, list) and (kept := fitting(text)) < len(text):
-            text = text[:kept]
-            structured = {**structured, "rows": text, "truncated": True}
+        """The result of `tools/call`."""
         meta = self._provenance()
         return {
-            "content": [{"type": "text", "text": to_json(text)}],
-            "structuredContent": structured,
+            "content": [{"type": "text", "text": to_json(self.text)}],
+            "structuredContent": self.structured,
             "isError": False,
             **({"_meta": meta} if meta else {}),
         }

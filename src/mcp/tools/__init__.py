@@ -1,13 +1,16 @@
 """The registry: every tool of both endpoints, in the order `tools/list` shows them.
 
-One file declares a tool, one line adds it to an endpoint; on the account it is the same tool with selectors.
+One file declares a tool, one line adds it to an endpoint; on the account it is the same tool with selectors. Answers in
+rows come in pages; `query_events` has its own, as deep as there are events.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from analytics.questions import ProjectStatsQuestion
+from mcp.pages import in_pages
 from mcp.projects import over_projects
 from mcp.tool import Tool
 from mcp.tools.attribution import ATTRIBUTION
@@ -51,20 +54,17 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
 )
 
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
-    GET_STATS,
-    TOP_SOURCES,
-    FUNNEL,
+    in_pages(GET_STATS),
+    in_pages(TOP_SOURCES),
+    in_pages(FUNNEL),
     QUERY_EVENTS,
-    *REPORTS,
+    *(in_pages(tool) for tool in REPORTS),
     TRACK_EVENT,
 )
 
 ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (
     LIST_PROJECTS,
-    COMPARE_PROJECTS,
-    over_projects(GET_STATS, ProjectStatsQuestion),
-    over_projects(TOP_SOURCES),
-    over_projects(FUNNEL),
-    over_projects(QUERY_EVENTS),
-    *(over_projects(tool) for tool in REPORTS),
+    in_pages(COMPARE_PROJECTS),
+    over_projects(in_pages(replace(GET_STATS, input=ProjectStatsQuestion))),
+    *(over_projects(tool) for tool in PROJECT_TOOLS[1:] if tool.requires == "read"),
 )

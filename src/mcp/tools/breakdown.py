@@ -5,7 +5,7 @@ from __future__ import annotations
 from analytics.audience import BreakdownQuestion, breakdown_measurement, breakdown_rows
 from analytics.measures import DEFINITION
 from mcp.report import report
-from mcp.rows import ANY, WHOLE, Rows
+from mcp.rows import SCALAR, WHOLE, Rows
 from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
@@ -23,7 +23,7 @@ BREAKDOWN = Tool(
         '{"by":"path","metric":"pageviews"}.' + UNTRUSTED
     ),
     input=BreakdownQuestion,
-    output=Rows({"visitors": WHOLE, "events": WHOLE}, named=ANY),
+    output=Rows({"visitors": WHOLE, "events": WHOLE}, named=SCALAR),
     requires="read",
     run=_run,
 )

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from analytics.scope import Project
 from mcp.projects import EVERY_PROJECT, chosen
-from mcp.rows import TEXT, Rows
+from mcp.rows import TEXT, YES_OR_NO, Rows
+from mcp.size import fitting
 from mcp.tool import Context, Reading, Tool
 
 
@@ -21,7 +22,8 @@ def described(projects: tuple[Project, ...]) -> list[dict[str, str]]:
 
 async def _run(_question: ProjectsQuestion, context: Context) -> Reading:
     rows = described(chosen(EVERY_PROJECT, context.principal.projects))
-    return Reading(rows, {"rows": rows})
+    shown = rows[: fitting(rows)]
+    return Reading(shown, {"rows": shown, "truncated": len(shown) < len(rows)})
 
 
 LIST_PROJECTS = Tool(
@@ -35,9 +37,10 @@ LIST_PROJECTS = Tool(
     output={
         "type": "object",
         "properties": {
-            "rows": {"type": "array", "items": Rows({"project_id": TEXT, "slug": TEXT, "name": TEXT}).row()}
+            "rows": {"type": "array", "items": Rows({"project_id": TEXT, "slug": TEXT, "name": TEXT}).row()},
+            "truncated": YES_OR_NO,
         },
-        "required": ["rows"],
+        "required": ["rows", "truncated"],
         "additionalProperties": False,
     },
     requires="account_read",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analytics.audience import TimeseriesQuestion, timeseries_measurement, timeseries_rows
 from analytics.measures import DEFINITION
 from mcp.report import report
-from mcp.rows import ANY, NUMBER_OR_NULL, TEXT, Rows
+from mcp.rows import NUMBER_OR_NULL, SCALAR, TEXT, Rows
 from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 
@@ -26,7 +26,7 @@ TIMESERIES = Tool(
         '{"metric":"sessions","by":"source","timezone":"Europe/Berlin"}.' + UNTRUSTED
     ),
     input=TimeseriesQuestion,
-    output=Rows({"bucket": TEXT, "value": NUMBER_OR_NULL}, named=ANY),
+    output=Rows({"bucket": TEXT, "value": NUMBER_OR_NULL}, named=SCALAR),
     requires="read",
     run=_run,
 )
