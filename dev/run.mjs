@@ -25,6 +25,7 @@ const tasks = {
     needs: ["node", "venv", "vendor", "benchVenv", "benchNode"],
     commands: (args) => [python("-m", "bench", "--node", node22(), ...args)],
   },
+  load: { needs: ["node", "venv", "vendor"], commands: (args) => [python("-m", "load", "--node", node22(), ...args)] },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
   deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },

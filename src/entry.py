@@ -34,6 +34,7 @@ from storage.kv import KV
 from storage.kv_copies import KvCopies
 from storage.patient import Patient, RetryBudget
 from web.app import App
+from web.concurrency import ConcurrencyLimit
 from web.house import House
 from web.jobs import look_after_audit, run_daily, run_often
 from web.messages import Request, Response, error_response
@@ -49,6 +50,7 @@ _LOOK_UPS: Final = look_ups()
 _BACKLOG: Final = Backlog()
 
 _BUCKETS = Buckets()
+_CONCURRENCY: Final = ConcurrencyLimit()
 
 #: What was written down of this hour's requests (access/watch.py).
 _NOTICED: Final = Noticed()
@@ -109,6 +111,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         log=_log,
         limits=_limits(env),
         watch=Watch(SqlAuditLog(database), _NOTICED, defer),
+        concurrency=_CONCURRENCY,
     )
 
 

@@ -100,6 +100,10 @@ class App:
             return serve_script(request)
         if request.path == "/openapi.json":
             return serve_openapi(request)
+        with self._house.concurrency.working_on(request) as counted:
+            return await self._serve(counted)
+
+    async def _serve(self, request: Request) -> Response:
         endpoint = ENDPOINTS.get(request.path)
         if endpoint is not None:
             return await serve(request, self._house, endpoint)

@@ -15,6 +15,7 @@ from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
 from analytics.store import QuotaExceededError
 from analytics.window import format_instant
+from web.concurrency import ConcurrencyLimit
 from web.messages import Request
 
 
@@ -43,6 +44,7 @@ class House:
     log: Log
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
     watch: Watch | None = None
+    concurrency: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
     request_id: str = ""
     caller: Caller = field(default_factory=Caller)
 

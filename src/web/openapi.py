@@ -26,7 +26,7 @@ _EVERY_KEYED: Final[Codes] = {
     429: ("rate_limited",),
     500: ("internal_error",),
     502: ("upstream_failed",),
-    503: ("not_configured",),
+    503: ("not_configured", "overloaded"),
 }
 _BODIES: Final[Codes] = {
     400: ("invalid_payload",),
@@ -63,7 +63,7 @@ _SAID: Final = {
     429: "Too many requests; `Retry-After` says when to come back.",
     500: "A fault of the server; nothing of it is told but a request id.",
     502: "The store did not answer; asking again may succeed.",
-    503: "The server lacks a secret.",
+    503: "The server lacks a secret, or has more to do than it can; `Retry-After` says when to come back.",
 }
 #: What the instructions of the MCP endpoints say of every tool.
 _WINDOW: Final = {

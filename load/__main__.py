@@ -1,0 +1,97 @@
+"""`npm run load`: puts the Worker on the local runtime under load, prints what it did, writes docs/reliability.md.
+
+Bounded in time, on this machine only, with the rate limits that hold in production. Nothing in it is a timed test: the exit
+code says whether every request was answered as it should be, never how fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+
+from bench.data import Generator
+from bench.ours import Ours, Say
+from bench.programs import ROOT, cpu_ms, resident_mb
+from bench.report import machine
+from load import report
+from load.scenarios import Scenario, Target, scenarios, target
+
+#: Half of them in the first project.
+EVENTS: Final = 200_000
+_NAMES: Final = [one.name for one in scenarios(Target([{"rk": "", "sk": ""}] * 3, 100, 0), 1, 1, 1)]
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="npm run load --", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60, help="of each steady stream (default 60)")
+    parser.add_argument("--soak-minutes", type=float, default=5, help="default 5; 60 for a night")
+    parser.add_argument("--rate", type=float, default=1, help="times the requests of the steady streams")
+    parser.add_argument("--events", type=int, default=EVENTS, help="stored before it begins")
+    parser.add_argument("--only", choices=_NAMES, action="append", help="only this scenario; may be repeated")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
+    parser.add_argument("--node", type=Path, required=True, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen = options()
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:6.0f} s] {text}", flush=True)
+
+    generator = Generator(chosen.events, int(time.time()) // 86_400)
+    with tempfile.TemporaryDirectory(prefix="millimetric-load-") as folder:
+        say("starting the Worker …")
+        ours = Ours(Path(folder), chosen.node)
+        try:
+            say(f"storing {chosen.events:,} events …")
+            ours.load_directly(generator, 0, say)
+            on = target(ours.projects, generator)
+            runs = [
+                measured(ours, one, chosen.node, say)
+                for one in scenarios(on, chosen.seconds, chosen.soak_minutes * 60, chosen.rate)
+                if not chosen.only or one.name in chosen.only
+            ]
+        finally:
+            ours.stop()
+    at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    text = report.text(
+        runs, f"{at}, {machine()}; {chosen.events:,} events in 20 projects, half of them in one."
+    )
+    print(text)
+    if chosen.write:
+        report.write(text)
+    return 1 if report.failures(runs) else 0
+
+
+def measured(ours: Ours, scenario: Scenario, node: Path, say: Say) -> report.Run:
+    say(f"{scenario.name}: {scenario.about} …")
+    used, before = cpu_ms(ours.pid), resident_mb(ours.pid)
+    plan = {"url": ours.url, "streams": [one.plan() for one in scenario.streams]}
+    done = subprocess.run(
+        [str(node), "load/generator.mjs"],
+        cwd=ROOT,
+        input=json.dumps(plan),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    used, after = cpu_ms(ours.pid) - used, resident_mb(ours.pid)
+    run = report.Run(scenario, json.loads(done.stdout), used, (before, after))
+    for name, outcome in run.outcomes.items():
+        if run.errors(name):
+            say(f"  {name}: {run.errors(name)} failed, the first one: {outcome['failure']}")
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())
