@@ -57,8 +57,13 @@ def days_of(binder: Binder, window: Window) -> str:
 
 def named(binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]) -> str:
     """FROM and WHERE: the events `e` of the names `n` on `days`, sought in the key day by day."""
-    projects, wanted = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(names)))
-    return f"""FROM json_each({projects}) AS p
+    return f"FROM {named_of(binder, f'json_each({binder.bind(json.dumps(list(numbers)))})', window, names)}"
+
+
+def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str]) -> str:
+    """The same without FROM, for the projects `p` of a part of the WITH clause."""
+    wanted = binder.bind(json.dumps(list(names)))
+    return f"""{projects} AS p
   CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e
   WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
     AND e.project = p.value AND e.day = days.day AND e.name = n.id
