@@ -146,7 +146,7 @@ def _carried(last: int, span: str, visitor: str) -> str:
         return ""
     ahead = " OR ".join(f"is{k}" for k in range(3, last + 1))
     followed = f"""SELECT * FROM matched
-     WHERE (began2 IS NOT NULL OR {ahead}) AND (project, visitor) IN (SELECT project, visitor FROM matched WHERE is3)"""
+     WHERE (began2 IS NOT NULL OR {ahead}) AND ({visitor}) IN (SELECT {visitor} FROM matched WHERE is3)"""
     carried = "".join(
         f""",
 carried{k} AS (
