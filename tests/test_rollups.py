@@ -194,7 +194,9 @@ def test_every_answer_of_the_folded_store_equals_the_reference(seed: int) -> Non
 
 
 @pytest.mark.parametrize("days", [(0, 91), (91, 0), (0, 45, 91), (91, 0, 45)])
-def test_one_visitor_is_one_to_the_ends_of_the_longest_window_whatever_came_first(days: Sequence[int]) -> None:
+def test_one_visitor_is_one_to_the_ends_of_the_longest_window_whatever_came_first(
+    days: Sequence[int],
+) -> None:
     house = InProcess()
     keys = house.account("business")["projects"][0]
     window = {"from_": "2026-02-01", "to": format_instant(parse_instant("2026-02-01") + 92 * MS_PER_DAY)}
