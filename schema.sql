@@ -63,13 +63,18 @@ CREATE TABLE IF NOT EXISTS dictionary (
 ) STRICT;
 
 -- One row: the events of one ingest request, acknowledged and not yet folded (src/storage/fold.py). `grouped` is 0 for
--- a single event, whose `identity` then makes a resend collide, and 1 for several; `body` is a JSON array of so many `events`.
+-- a single event, whose `identity` then makes a resend collide, and 1 for several; `body` is a JSON array of so many `events`,
+-- of which so many are `untimed` (see arrivals). `texts` and `people` hold once what the events repeat (src/storage/inbox.py).
 CREATE TABLE IF NOT EXISTS inbox (
-  project  INTEGER NOT NULL,
-  grouped  INTEGER NOT NULL,
-  identity TEXT NOT NULL,
-  events   INTEGER NOT NULL,
-  body     TEXT NOT NULL,
+  project   INTEGER NOT NULL,
+  grouped   INTEGER NOT NULL,
+  identity  TEXT NOT NULL,
+  events    INTEGER NOT NULL,
+  untimed   INTEGER NOT NULL,
+  latest_ts INTEGER NOT NULL,
+  texts     TEXT NOT NULL,
+  people    TEXT NOT NULL,
+  body      TEXT NOT NULL,
   PRIMARY KEY (project, grouped, identity)
 ) STRICT, WITHOUT ROWID;
 

@@ -15,52 +15,69 @@ from typing import Final
 from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.inbox import DAY, EVENT, PAYLOAD, PERSON, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
+from storage.inbox import DAY, EVENT, PAYLOAD, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
 
-#: Every waiting event, as it lies in the inbox. LIMIT -1 keeps the subquery whole: without it SQLite would write each
-#: event out as JSON again for every place that is read of it.
-_IN_THE_INBOX: Final = f"""(
-  SELECT i.project, i.identity, f.fold, one.value AS event
-    FROM inbox AS i CROSS JOIN folds AS f ON f.project = i.project CROSS JOIN json_each(i.body) AS one
-   WHERE i.project IN {_PROJECTS} LIMIT -1) AS w"""
-
-#: The same but for events of days that retention has taken already.
-_WAITING: Final = f"""
-  FROM {_IN_THE_INBOX} LEFT JOIN retention AS kept ON kept.project = w.project
- WHERE (kept.first_day IS NULL OR w.event ->> {DAY} >= kept.first_day)"""
+#: What waits, request by request, but for what belongs to days that retention has taken already: `kept.first_day`.
+_REQUESTS: Final = """
+  FROM inbox AS i CROSS JOIN folds AS f ON f.project = i.project LEFT JOIN retention AS kept ON kept.project = i.project"""
+_OF_PROJECTS: Final = f"WHERE i.project IN {_PROJECTS}"
 
 
-def _text_id(kind: str) -> str:
-    return (
-        f"(SELECT id FROM dictionary"
-        f" WHERE project = w.project AND kind = {KINDS[kind]} AND value = w.event ->> {TEXT_PLACES[kind]})"
-    )
+def _is_kept(day: str, first_day: str = "kept.first_day") -> str:
+    return f"({first_day} IS NULL OR {day} >= {first_day})"
+
+
+def _waiting(ids: str = "NULL", condition: str = "true") -> str:
+    """Every waiting event `w.event` of the requests that meet a condition. `ids` is worked out once for each request.
+
+    LIMIT -1 keeps a subquery whole: without it SQLite would work `ids` out again for every event, and write each event
+    out as JSON again for every place that is read of it.
+    """
+    return f"""(
+  SELECT r.project, r.identity, r.fold, r.first_day, r.ids, one.value AS event
+    FROM (SELECT i.project, i.identity, f.fold, kept.first_day, {ids} AS ids, i.body {_REQUESTS}
+          {_OF_PROJECTS} AND {condition} LIMIT -1) AS r
+         CROSS JOIN json_each(r.body) AS one LIMIT -1) AS w"""
+
+
+#: Whether an event of `_waiting` is of a day that is kept.
+_WANTED: Final = _is_kept(f"w.event ->> {DAY}", "w.first_day")
+
+#: The ids of a request's texts as one JSON list, in which an event finds its own by their places.
+_TEXT_IDS: Final = """(
+            SELECT json_group_array((SELECT d.id FROM dictionary AS d
+                     WHERE d.project = i.project AND d.kind = CAST(kind.key AS INTEGER) AND d.value = text.value ->> 0))
+              FROM json_each(i.texts) AS kind CROSS JOIN json_each(kind.value) AS text)"""
+
+#: The same of the events' names alone, which are the first.
+_NAME_IDS: Final = f"""(
+            SELECT json_group_array((SELECT d.id FROM dictionary AS d
+                     WHERE d.project = i.project AND d.kind = {KINDS["event_name"]} AND d.value = text.value ->> 0))
+              FROM json_each(i.texts, '$."{KINDS["event_name"]}"') AS text)"""
 
 
 # 1. Rows that this fold writes carry its number, so that "new" is a comparison and not a second table.
 _NUMBER: Final = f"""
 INSERT INTO folds (project, fold, latest_ts)
-SELECT i.project, 1, max(one.value ->> {TS})
-  FROM inbox AS i CROSS JOIN json_each(i.body) AS one WHERE i.project IN {_PROJECTS} GROUP BY i.project
+SELECT i.project, 1, max(i.latest_ts) FROM inbox AS i {_OF_PROJECTS} GROUP BY i.project
 ON CONFLICT (project) DO UPDATE SET fold = fold + 1, latest_ts = max(latest_ts, excluded.latest_ts)"""
 
 # 2. Texts never seen before get their ids.
 _TEXTS: Final = f"""
 INSERT INTO dictionary (project, kind, value)
-SELECT DISTINCT w.project, text.key + 1, text.value
-  FROM (SELECT w.project, json_array({
-    ", ".join(f"w.event ->> {place}" for place in TEXT_PLACES.values())
-}) AS texts {_WAITING}) AS w CROSS JOIN json_each(w.texts) AS text
- WHERE text.value IS NOT NULL
+SELECT DISTINCT i.project, CAST(kind.key AS INTEGER), text.value ->> 0
+  {_REQUESTS} CROSS JOIN json_each(i.texts) AS kind CROSS JOIN json_each(kind.value) AS text
+ {_OF_PROJECTS} AND {_is_kept("text.value ->> 1")}
 ON CONFLICT DO NOTHING"""
 
 # 3. An event that came without a time belongs to the first request to bring its id, or the first in 7 days.
 _ARRIVALS: Final = f"""
 INSERT INTO arrivals (project, event, ts, claim)
 SELECT w.project, w.event ->> {EVENT}, w.event ->> {TS}, w.identity
-{_WAITING} AND w.event ->> {UNTIMED}
+  FROM {_waiting(condition="i.untimed > 0")}
+ WHERE w.event ->> {UNTIMED} AND {_WANTED}
  ORDER BY w.event ->> {TS}, w.identity
 ON CONFLICT (project, event) DO UPDATE SET ts = excluded.ts, claim = excluded.claim
  WHERE excluded.ts - arrivals.ts >= {RESEND_WINDOW_MS}"""
@@ -69,10 +86,11 @@ ON CONFLICT (project, event) DO UPDATE SET ts = excluded.ts, claim = excluded.cl
 _TEXT_COLUMNS: Final = ", ".join(COLUMNS[kind] for kind in KINDS)
 _EVENTS: Final = f"""
 INSERT INTO events (project, day, visitor, ts, event, payload, fold, {_TEXT_COLUMNS})
-SELECT w.project, w.event ->> {DAY} AS day, w.event ->> {VISITOR}, w.event ->> {TS}, w.event ->> {EVENT},
+SELECT w.project, w.event ->> {DAY}, w.event ->> {VISITOR}, w.event ->> {TS}, w.event ->> {EVENT},
        w.event -> {PAYLOAD}, w.fold,
-       {", ".join(_text_id(kind) for kind in KINDS)}
-{_WAITING}
+       {", ".join(f"w.ids ->> (w.event ->> {TEXT_PLACES[kind]})" for kind in KINDS)}
+  FROM {_waiting(_TEXT_IDS)}
+ WHERE {_WANTED}
    AND (NOT w.event ->> {UNTIMED}
         OR EXISTS (SELECT 1 FROM arrivals AS a
                     WHERE a.project = w.project AND a.event = w.event ->> {EVENT} AND a.claim = w.identity
@@ -87,10 +105,10 @@ FRESH_COLUMNS: Final = """e.project, e.day, e.name, e.visitor, e.ts, e.event, e.
 _FRESH: Final = f"""
 fresh AS MATERIALIZED (
   SELECT DISTINCT {FRESH_COLUMNS}
-    FROM {_IN_THE_INBOX} CROSS JOIN events AS e
-   WHERE e.project = w.project AND e.day = w.event ->> {DAY} AND e.name = {_text_id("event_name")}
-     AND e.visitor = w.event ->> {VISITOR} AND e.ts = w.event ->> {TS} AND e.event = w.event ->> {EVENT}
-     AND e.fold = w.fold)"""
+    FROM {_waiting(_NAME_IDS)} CROSS JOIN events AS e
+   WHERE e.project = w.project AND e.day = w.event ->> {DAY}
+     AND e.name = w.ids ->> (w.event ->> {TEXT_PLACES["event_name"]}) AND e.visitor = w.event ->> {VISITOR}
+     AND e.ts = w.event ->> {TS} AND e.event = w.event ->> {EVENT} AND e.fold = w.fold)"""
 
 
 # 5. Tier 1: daily.py.
@@ -121,8 +139,8 @@ ON CONFLICT (project, visitor, day, {_DAY_COLUMNS}) DO UPDATE SET events = visit
 # 8. Who was seen on which device.
 _PEOPLE: Final = f"""
 INSERT INTO people (project, person, visitor)
-SELECT DISTINCT w.project, w.event ->> {PERSON}, w.event ->> {VISITOR}
-{_WAITING} AND w.event ->> {PERSON} IS NOT NULL
+SELECT DISTINCT i.project, one.value ->> 0, one.value ->> 1 {_REQUESTS} CROSS JOIN json_each(i.people) AS one
+ {_OF_PROJECTS} AND {_is_kept("one.value ->> 2")}
 ON CONFLICT DO NOTHING"""
 
 # 9. Nothing waits any more.

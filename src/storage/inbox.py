@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -17,25 +18,30 @@ from storage.usage import HAS_ROOM, Demand
 #: How long an `event_id` that came without a timestamp marks a resend (contract.md §2).
 RESEND_WINDOW_MS: Final = 7 * 86_400_000
 
-#: One event on its way in is a JSON array with these places, and then one text for each kind of the dictionary.
+#: One event on its way in is a JSON array with these places, and then one text for each kind of the dictionary: in `body`
+#: the place of the text among all `texts` of the request, so that a fold looks each text up once and not for each event.
 DAY, VISITOR, TS, EVENT, UNTIMED, PAYLOAD, PERSON, FIRST_TEXT = range(8)
 
 #: The place of each kind's text.
 TEXT_PLACES: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS, start=FIRST_TEXT)}
 
-# ?1 is the id of the key, ?2 the project, ?3 the identity, ?4 the body, ?5 the months of its events, ?6 the quota,
-# ?7 the number of events.
+#: The order of the kinds in `texts`: paths last, because they are many.
+_TEXT_ORDER: Final = sorted(KINDS, key=lambda kind: (kind == "path", KINDS[kind]))
+
+# ?1 is the id of the key, ?2 the project, ?3 the identity, ?4 the body, ?5 the months of its events, ?6 the quota; ?7 to
+# ?11 what the fold need not look for in the body.
+_ABOUT: Final = "events, untimed, latest_ts, texts, people"
 _ACCEPT: Final = f"""
-INSERT INTO inbox (project, grouped, identity, events, body)
-SELECT ?2, 1, ?3, ?7, ?4 WHERE {MAY_WRITE} AND {HAS_ROOM}
+INSERT INTO inbox (project, grouped, identity, body, {_ABOUT})
+SELECT ?2, 1, ?3, ?4, ?7, ?8, ?9, ?10, ?11 WHERE {MAY_WRITE} AND {HAS_ROOM}
 ON CONFLICT DO NOTHING"""
 
-#: A single event that its client named, ?7: refused when it is stored, or waits in the inbox, already.
+#: A single event that its client named, ?12: refused when it is stored, or waits in the inbox, already.
 _ACCEPT_NAMED: Final = f"""
-INSERT INTO inbox (project, grouped, identity, events, body)
-SELECT ?2, 0, ?3, 1, ?4
-  FROM (SELECT ?7 ->> {DAY} AS day, ?7 ->> {VISITOR} AS visitor, ?7 ->> {TS} AS ts, ?7 ->> {EVENT} AS event,
-               ?7 ->> {TEXT_PLACES["event_name"]} AS name) AS mine
+INSERT INTO inbox (project, grouped, identity, body, {_ABOUT})
+SELECT ?2, 0, ?3, ?4, ?7, ?8, ?9, ?10, ?11
+  FROM (SELECT ?12 ->> {DAY} AS day, ?12 ->> {VISITOR} AS visitor, ?12 ->> {TS} AS ts, ?12 ->> {EVENT} AS event,
+               ?12 ->> {TEXT_PLACES["event_name"]} AS name) AS mine
  WHERE {MAY_WRITE} AND {HAS_ROOM}
    AND NOT EXISTS (
      SELECT 1 FROM inbox AS i CROSS JOIN json_each(i.body) AS one
@@ -46,7 +52,7 @@ ON CONFLICT DO NOTHING"""
 
 _ACCEPT_TIMED: Final = _ACCEPT_NAMED.format(
     waiting=f"one.value ->> {TS} = mine.ts AND one.value ->> {VISITOR} = mine.visitor"
-    f" AND one.value ->> {TEXT_PLACES['event_name']} = mine.name",
+    f" AND i.texts -> '{KINDS['event_name']}' -> (one.value ->> {TEXT_PLACES['event_name']}) ->> 0 = mine.name",
     stored=f"""
      SELECT 1 FROM events AS e
       WHERE e.project = ?2 AND e.day = mine.day AND e.visitor = mine.visitor AND e.ts = mine.ts AND e.event = mine.event
@@ -68,13 +74,51 @@ def accept(key_id: str, project: int, events: Sequence[Event], claim: str, wante
     `claim` is unique to the request, so that running the same statement again stores nothing more.
     """
     rows = [_row(event) for event in _first_of_each(events)]
-    body = compact_json(rows)
+    texts = _texts(rows)
+    about = (
+        len(rows),
+        sum(row[UNTIMED] for row in rows),
+        max(row[TS] for row in rows),
+        compact_json({kind: list(days.items()) for kind, days in texts.items()}),
+        compact_json([(*seen, day) for seen, day in _people(rows).items()]),
+    )
+    request = (key_id, project, claim, _body(rows, texts), wanted.as_json, wanted.quota, *about)
     if len(events) > 1 or not events[0].named_by_client:
-        return Statement(_ACCEPT, (key_id, project, claim, body, wanted.as_json, wanted.quota, len(rows)))
+        return Statement(_ACCEPT, request)
     (row,) = rows
     sql = _ACCEPT_UNTIMED if row[UNTIMED] else _ACCEPT_TIMED
-    parameters = (key_id, project, _identity(row), body, wanted.as_json, wanted.quota, compact_json(row))
-    return Statement(sql, parameters)
+    return Statement(sql, (key_id, project, _identity(row), *request[3:], compact_json(row)))
+
+
+def _texts(rows: Sequence[Sequence[Any]]) -> dict[int, dict[str, int]]:
+    """Every text of a request once, by the number of its kind, and the last day that uses it."""
+    columns = _columns(sorted(rows, key=itemgetter(DAY)))
+    found = {}
+    for kind in _TEXT_ORDER:
+        last_days = dict(zip(columns[TEXT_PLACES[kind]], columns[DAY], strict=True))
+        last_days.pop(None, None)
+        found[KINDS[kind]] = last_days
+    return found
+
+
+def _people(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, int], int]:
+    """Every person of a request once with each of their devices, and the last day they were seen there."""
+    by_day = sorted((row for row in rows if row[PERSON] is not None), key=itemgetter(DAY))
+    return {(row[PERSON], row[VISITOR]): row[DAY] for row in by_day}
+
+
+def _body(rows: Sequence[Sequence[Any]], texts: Mapping[int, Mapping[str, int]]) -> str:
+    """The events, with the places of their texts, which are counted over all kinds."""
+    columns, count = _columns(rows), 0
+    for kind in _TEXT_ORDER:
+        found = {text: place for place, text in enumerate(texts[KINDS[kind]], start=count)}
+        columns[TEXT_PLACES[kind]] = [found.get(text) for text in columns[TEXT_PLACES[kind]]]
+        count += len(found)
+    return compact_json(list(zip(*columns, strict=True)))
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True))
 
 
 def _first_of_each(events: Sequence[Event]) -> list[Event]:
