@@ -101,15 +101,15 @@ def test_every_answer_echoes_its_window_and_time_zone(
     house: InProcess, asked: tuple[str, str], window: tuple[str, str]
 ) -> None:
     key = house.account()["projects"][0]["rk"]
-    times = {"from_": asked[0], "to": asked[1]}
-    for tool, more in (
-        ("get_stats", {}),
-        ("top_sources", {}),
-        ("query_events", {}),
-        ("funnel", {"steps": ["a", "b"]}),
-    ):
-        echoed = house.call(key, tool, **times, **more)["structuredContent"]["window"]
-        assert echoed == {"from": window[0], "to": window[1], "timezone": "UTC"}, tool
+    for tool in house.rpc(key, "tools/list")["result"]["tools"]:
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        takes = tool["inputSchema"]["properties"]
+        zone = {"timezone": "Europe/Berlin"} if "timezone" in takes else {}
+        if "from" in takes:
+            arguments = json.loads(example) | {"from": asked[0], "to": asked[1]} | zone
+            echoed = house.call(key, tool["name"], **arguments)["structuredContent"]["window"]
+            in_zone = zone.get("timezone", "UTC")
+            assert echoed == {"from": window[0], "to": window[1], "timezone": in_zone}, tool["name"]
 
 
 def test_rest_understands_the_same_times(house: InProcess) -> None:
@@ -119,8 +119,10 @@ def test_rest_understands_the_same_times(house: InProcess) -> None:
     assert (refused.status, refused.json["error"]) == (400, "invalid_params")
 
 
-def problems(service: Service, key: str, tool: str, **arguments: Any) -> list[dict[str, Any]]:
-    result = service.call(key, tool, **arguments)
+def problems(
+    service: Service, key: str, tool: str, path: str = "/mcp", /, **arguments: Any
+) -> list[dict[str, Any]]:
+    result = service.call(key, tool, path, **arguments)
     assert result["isError"] is True
     told = json.loads(result["content"][0]["text"])
     assert told["error"] == "invalid_arguments"
@@ -155,6 +157,7 @@ def test_an_unknown_argument_inside_a_step_is_told_by_its_own_names(
     assert found == {
         "field": "steps[1].filter",
         "reason": "unknown argument",
+        "value": "[]",
         "allowed": ["event", "filters"],
         "did_you_mean": "filters",
     }
@@ -175,3 +178,68 @@ def test_now_is_the_instant_of_the_request(house: InProcess) -> None:
     key = house.account()["projects"][0]["rk"]
     window = house.call(key, "get_stats", **WEEK)["structuredContent"]["window"]
     assert parse_instant(window["to"]) == parse_instant(house.now)
+
+
+#: Of each type what an argument is not, and a text that is near to one that is allowed.
+WRONG: dict[str, list[Any]] = {
+    "string": [1, None, [], {}],
+    "integer": ["x", None, 1.5, -1, [], {}],
+    "boolean": ["x", 2, []],
+    "array": [1, "", {}, [[]]],
+}
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_every_wrong_argument_is_told_with_its_value_and_what_is_allowed(
+    house: InProcess, kind: str, path: str
+) -> None:
+    """Of every tool every argument, with every type that it is not; and of every list of values one misspelt."""
+    key = key_of(house.account(), kind)
+    asked = 0
+    for tool in house.rpc(key, "tools/list", path=path)["result"]["tools"]:
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        for name, schema in tool["inputSchema"]["properties"].items():
+            if "type" not in schema or schema["type"] == "object":
+                continue
+            enum = schema.get("enum") or schema.get("items", {}).get("enum")
+            misspelt = [enum[-1] + "z"] if enum else []
+            values = WRONG[schema["type"]] + ([misspelt] if schema["type"] == "array" and enum else misspelt)
+            for value in values:
+                if (
+                    value is None
+                    and name not in tool["inputSchema"].get("required", ())
+                    and "default" not in schema
+                ):
+                    continue  # left out
+                if misfits(value, schema) == [] or (value == "" and enum):
+                    continue  # fits, or is a list written with commas
+                (found, *more) = problems(
+                    house, key, tool["name"], path, **json.loads(example) | {name: value}
+                )
+                assert more == [], (tool["name"], name, value)
+                assert found["field"].startswith(name), (tool["name"], found)
+                assert found["reason"], (tool["name"], found)
+                assert "value" in found, (tool["name"], found)
+                asked += 1
+                if enum and value in (misspelt, *misspelt):
+                    assert found["did_you_mean"] == enum[-1], (tool["name"], found)
+                    assert set(found["allowed"]) == set(enum)
+    assert asked > 100
+
+
+def test_of_two_arguments_of_which_one_is_meant_the_other_is_named(house: InProcess) -> None:
+    key = house.account()["projects"][0]["rk"]
+    (neither,) = problems(house, key, "user_journey")
+    assert (neither["field"], neither["reason"]) == ("user_id", "give either user_id or anonymous_id")
+    (both,) = problems(house, key, "user_journey", user_id="u", anonymous_id="a")
+    assert both["field"] == "anonymous_id"
+
+
+def test_a_filter_that_does_not_fit_is_told_once(house: InProcess) -> None:
+    key = house.account()["projects"][0]["rk"]
+    (found,) = problems(house, key, "paths", filters=[{"field": "source", "value": None}])
+    assert found["field"] == "filters[0].value"
+    (found,) = problems(house, key, "paths", filters=[{"field": "sorce", "value": "x"}])
+    assert (found["value"], found["did_you_mean"]) == ("sorce", "source")
+    (found,) = problems(house, key, "paths", filters=[{"field": "source", "op": "in", "value": "x"}])
+    assert found["value"] == '{"field":"source","op":"in","value":"x"}'

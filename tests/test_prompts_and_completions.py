@@ -160,7 +160,14 @@ def test_templates_list_one_name_and_one_person(service: Service, project: dict[
         assert [row["event_name"] for row in service.read(project["rk"], "events://signup")] == ["signup"]
         journey = service.read(project["rk"], "users://u%2F1/journey")
         assert [row["event_name"] for row in journey] == ["signup", "sign_out"]
+        service.track(project["sk"], {"event": "recent", "timestamp": service.ago(5)})
+        named = service.read(project["rk"], "events://%72ecent")
+        assert [row["event_name"] for row in named] == ["recent"]
+        assert len(service.read(project["rk"], "events://recent")) == 4
+        return
     assert service.read(project["rk"], "users://nobody/journey") == []
+    assert len(service.read(project["rk"], "events://recent")) == 3
+    assert service.read(project["rk"], "events://%72ecent") == [], "the name, not the resource"
     for uri in ("users:///journey", "users://a/b/journey", "events://a/b", "events://%00"):
         error = service.rpc(project["rk"], "resources/read", {"uri": uri})["error"]
         assert error == {"code": -32602, "message": "unknown_resource", "data": {"uri": uri}}

@@ -56,14 +56,14 @@ def test_a_resource_that_is_cut_says_so(service: Service, project: dict[str, str
     (content,) = message["result"]["contents"]
     assert 10 < len(json.loads(content["text"])) < 40
     assert len(content["text"]) <= MAX_TEXT
-    assert content["_meta"] == {"millimetric/truncated": True}
+    assert content["_meta"]["ai.millimetric/truncated"] is True
 
 
 def test_a_small_resource_says_nothing(service: Service, project: dict[str, str]) -> None:
     message = service.rpc(project["rk"], "resources/read", {"uri": "events://big-07"})
     (content,) = message["result"]["contents"]
     assert [row["event_name"] for row in json.loads(content["text"])] == ["big-07"]
-    assert "_meta" not in content
+    assert "ai.millimetric/truncated" not in content["_meta"]
 
 
 def test_rows_fit_up_to_the_last_character() -> None:

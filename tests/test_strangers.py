@@ -121,6 +121,60 @@ def test_an_answer_names_the_fields_that_strangers_wrote(house: InProcess, tool:
         assert meta["ai.millimetric/origins"] == {"browser": 2, "server": 1}
 
 
+@pytest.mark.parametrize("endpoint", ["/mcp", "/mcp/account"])
+def test_a_resource_names_the_fields_that_strangers_wrote(house: InProcess, endpoint: str) -> None:
+    """T-INJ-4, as tools do."""
+    account = house.account()
+    keys = account["projects"][0]
+    key = keys["rk"] if endpoint == "/mcp" else account["account"]["ak"]
+    house.track(keys["pk"], {"event": "e", "user_id": "u"}, {"event": "e"}, origin="https://site.example")
+    house.track(keys["sk"], {"event": "g"})
+
+    def meta(uri: str) -> Any:
+        message = house.rpc(key, "resources/read", {"uri": uri}, endpoint)
+        return message["result"]["contents"][0].get("_meta")
+
+    written = [
+        "event_name", "anonymous_id", "user_id", "source", "medium", "campaign", "referrer", "url", "path", "properties",
+    ]  # fmt: skip
+    assert meta("schema://events") == {"ai.millimetric/untrusted": ["event_name"]}
+    one = {"ai.millimetric/untrusted": written, "ai.millimetric/origins": {"browser": 1}}
+    assert meta("users://u/journey") == one
+    assert meta("events://e")["ai.millimetric/origins"] == {"browser": 2}
+    if endpoint == "/mcp":
+        assert meta("events://recent")["ai.millimetric/origins"] == {"browser": 2, "server": 1}
+    else:
+        assert meta("projects://all") is None
+
+
+@pytest.mark.parametrize(
+    ("tool", "more", "written"),
+    [
+        ("breakdown", {"by": "entry_page"}, ["entry_page"]),
+        ("breakdown", {"by": "properties.plan"}, ["properties.plan"]),
+        ("timeseries", {"by": "source"}, ["source"]),
+        ("timeseries", {}, None),
+        ("realtime", {}, ["value"]),
+        ("revenue", {}, ["top_customers"]),
+        ("describe_schema", {}, ["event", "properties"]),
+    ],
+)
+def test_a_report_names_the_columns_that_strangers_wrote(
+    house: InProcess, tool: str, more: dict[str, Any], written: list[str] | None
+) -> None:
+    keys = house.account()["projects"][0]
+    house.track(
+        keys["sk"],
+        {
+            "event": "$pageview", "url": "https://site.example/a", "properties": {"plan": "x"},
+            "timestamp": house.ago(2),
+        },
+        {"event": "purchase", "properties": {"amount_cents": 1, "currency": "EUR"}, "timestamp": house.ago(1)},
+    )  # fmt: skip
+    meta = house.call(keys["rk"], tool, **more).get("_meta")
+    assert meta == (written and {"ai.millimetric/untrusted": written})
+
+
 def test_no_text_makes_a_read_key_write(house: InProcess) -> None:
     """T-INJ-5."""
     keys = house.account()["projects"][0]

@@ -11,7 +11,14 @@ from analytics.filters import ExplainedFilters
 from analytics.local_time import Interval, buckets
 from analytics.measures import MEASURES, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, FilteredQuestion, Split, SplitAsListed, few_enough
+from analytics.reports import (
+    EventName,
+    FilteredQuestion,
+    FilteredSpanQuestion,
+    Split,
+    SplitAsListed,
+    few_enough,
+)
 from analytics.scope import Project
 from analytics.store import Row
 from analytics.window import Window
@@ -30,7 +37,7 @@ class OverviewQuestion(FilteredQuestion):
     interval: Bucketed = None
 
 
-class BreakdownQuestion(FilteredQuestion):
+class BreakdownQuestion(FilteredSpanQuestion):
     """One measure for each value of a dimension."""
 
     filters: ExplainedFilters = Field(default_factory=list)

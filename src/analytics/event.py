@@ -105,7 +105,7 @@ class TrackedEvent(BaseModel):
     anonymous_id: ClientId | None = Field(None, description="The device.")
     user_id: UserId | None = Field(None, description="The person.")
     session_id: ClientId | None = None
-    url: Url | None = Field(None, description="Page; its utm parameters are attributed.")
+    url: Url | None = Field(None, description="Page.")
     path: Location | None = Field(None, description="Default: the path of `url`.")
     referrer: Location | None = None
     properties: Properties = Field(

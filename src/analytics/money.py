@@ -17,7 +17,7 @@ from analytics.audience import Bucketed
 from analytics.filters import Dimension
 from analytics.local_time import buckets
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, FilteredQuestion, few_enough
+from analytics.reports import EventName, FilteredQuestion, FilteredSpanQuestion, few_enough
 from analytics.scope import Project
 from analytics.store import Cost, Row
 from analytics.window import MS_PER_DAY, Window
@@ -55,7 +55,7 @@ class RevenueQuestion(FilteredQuestion):
     top_customers: WholeNumber = Field(5, ge=0, le=100)
 
 
-class AttributionQuestion(FilteredQuestion):
+class AttributionQuestion(FilteredSpanQuestion):
     """Which touches conversions are owed to. Filters apply to the conversions."""
 
     event: EventName = "purchase"
@@ -73,7 +73,7 @@ class Spend(BaseModel):
     amount: StrictInt | StrictFloat = Field(ge=0)
 
 
-class ChannelRoiQuestion(FilteredQuestion):
+class ChannelRoiQuestion(FilteredSpanQuestion):
     """What channels earned against what they cost."""
 
     event: EventName = "purchase"

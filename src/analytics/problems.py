@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 MAX_ECHO: Final = 80
+#: What pydantic calls the branches of a union of simple types.
+_BRANCHES: Final = frozenset({"str", "int", "float", "bool"})
 
 
 class InvalidArgumentsError(ValueError):
@@ -24,19 +27,27 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[dict[str
 
     The value is the sender's own, cut short; pydantic's texts that quote input are not used.
     """
-    return [_problem(one, model) for one in error.errors(include_url=False)]
+    problems: dict[str, dict[str, Any]] = {}
+    for one in error.errors(include_url=False):
+        problem = _problem(one, model)
+        known = problems.setdefault(problem["field"], problem)
+        if known is not problem and problem["reason"] not in known["reason"]:  # another branch of a union
+            known["reason"] += f", or: {problem['reason']}"
+    return list(problems.values())
 
 
 def _problem(found: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     kind, context = found["type"], found.get("ctx", {})
-    place = _place(found["loc"])
+    place = _place(found["loc"]) or context.get("field", "")
     problem: dict[str, Any] = {"field": place}
     if kind == "missing":
         return problem | {"reason": "Required"}
     if kind == "extra_forbidden":
         known = _fields_beside(model, found["loc"])
-        return problem | {"reason": "unknown argument", "allowed": known, **_nearest(found["loc"][-1], known)}
-    problem |= {"reason": found["msg"], **_echo(found.get("input"))}
+        problem |= {"reason": "unknown argument", **_echo(found.get("input")), "allowed": known}
+        return problem | _nearest(found["loc"][-1], known)
+    reason = "Input should be a valid list" if kind == "tuple_type" else found["msg"]
+    problem |= {"reason": reason, **_echo(found.get("input"))}
     if kind == "literal_error":
         allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
         return (
@@ -72,12 +83,14 @@ def _place(location: tuple[str | int, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif part.isidentifier():
+        elif part.isidentifier() and part not in _BRANCHES:
             text += f".{part}" if text else part
     return text
 
 
 def _echo(value: Any) -> dict[str, Any]:
+    if isinstance(value, (list, tuple, dict)):
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     if isinstance(value, str):
         shown = "".join(
             character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in value

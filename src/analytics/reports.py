@@ -43,16 +43,27 @@ def _without_default(schema: dict[str, Any]) -> None:
     del schema["default"]
 
 
-class ReportQuestion(WindowQuestion):
-    """A question about one window, by default the last 30 days, on the calendar of a time zone.
+class SpanQuestion(WindowQuestion):
+    """A question about one window, by default the last 30 days.
 
     Shape: `cursor` is where an earlier page of the same answer ended; it is made and read by who serves pages.
     """
 
     from_: Instant = Field("30d", alias="from", validate_default=True)
     to: Instant = Field("now", validate_default=True, json_schema_extra=_without_default)
-    timezone: Timezone = Field("UTC", json_schema_extra=_without_default)
     cursor: str | None = Field(None, min_length=1, max_length=256)
+
+
+class FilteredSpanQuestion(SpanQuestion):
+    """A question about the events that filters let through."""
+
+    filters: Filters = Field(default_factory=list)
+
+
+class ReportQuestion(SpanQuestion):
+    """A question on the calendar of a time zone."""
+
+    timezone: Timezone = Field("UTC", json_schema_extra=_without_default)
 
     @field_validator("timezone")
     @classmethod
@@ -64,7 +75,7 @@ class ReportQuestion(WindowQuestion):
 
 
 class FilteredQuestion(ReportQuestion):
-    """A question about the events that filters let through."""
+    """The same about the events that filters let through."""
 
     filters: Filters = Field(default_factory=list)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, ReportQuestion
+from analytics.reports import EventName, SpanQuestion
 from analytics.scope import Project
 from analytics.store import Cost, Row
 from analytics.window import format_instant
@@ -24,7 +24,7 @@ SCHEMA_DEFINITION: Final = (
 )
 
 
-class SchemaQuestion(ReportQuestion):
+class SchemaQuestion(SpanQuestion):
     """Which events there are and what they carry."""
 
     event: EventName | None = None

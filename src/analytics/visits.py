@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from analytics.filters import Filter, Filters
 from analytics.measures import PAGEVIEW, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
-from analytics.reports import EventName, FilteredQuestion, ReportQuestion
+from analytics.reports import EventName, FilteredSpanQuestion, SpanQuestion
 from analytics.scope import Project
 from analytics.store import Row
 from analytics.window import Window
@@ -54,19 +54,19 @@ class RealtimeQuestion(BaseModel):
     limit: WholeNumber = Field(5, ge=1, le=50)
 
 
-class SessionsQuestion(FilteredQuestion):
+class SessionsQuestion(FilteredSpanQuestion):
     """Single sessions, newest first."""
 
     limit: WholeNumber = Field(20, ge=1, le=200)
 
 
-class PathsQuestion(FilteredQuestion):
+class PathsQuestion(FilteredSpanQuestion):
     """The most frequent sequences of pages."""
 
     limit: WholeNumber = Field(20, ge=1, le=100)
 
 
-class JourneyQuestion(ReportQuestion):
+class JourneyQuestion(SpanQuestion):
     """What one person or device did."""
 
     user_id: str | None = Field(None, min_length=1, max_length=256)
@@ -76,11 +76,15 @@ class JourneyQuestion(ReportQuestion):
     @model_validator(mode="after")
     def _one_of_both(self) -> JourneyQuestion:
         if (self.user_id is None) == (self.anonymous_id is None):
-            raise PydanticCustomError("person", "takes either user_id or anonymous_id")
+            raise PydanticCustomError(
+                "person",
+                "give either user_id or anonymous_id",
+                {"field": "anonymous_id" if self.user_id else "user_id"},
+            )
         return self
 
 
-class SegmentsQuestion(ReportQuestion):
+class SegmentsQuestion(SpanQuestion):
     """Which of two segments converts better."""
 
     goal: EventName

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from analytics.reports import ReportQuestion
+from analytics.reports import ReportQuestion, SpanQuestion
 from analytics.store import Answer, Cost, Row, Tier
 from analytics.window import Window
 from mcp.tool import Reading
@@ -13,7 +13,7 @@ IDENTITY: Final = "visitor"
 
 
 def report(
-    question: ReportQuestion,
+    question: SpanQuestion,
     rows: list[Row],
     cost: Cost,
     definition: str,
@@ -24,8 +24,9 @@ def report(
 ) -> Reading:
     """An answer to a question; `definition` says what was counted, in a few sentences."""
     window = Window(question.from_, question.to)
+    timezone = question.timezone if isinstance(question, ReportQuestion) else "UTC"
     answer = Answer(rows, cost, truncated, tier)
-    return over_window(window, answer, definition, timezone=question.timezone, **more)
+    return over_window(window, answer, definition, timezone=timezone, **more)
 
 
 def over_window(

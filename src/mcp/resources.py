@@ -6,28 +6,29 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from analytics.store import Answer
 from analytics.window import MS_PER_DAY, Window
 from mcp.messages import to_json
 from mcp.projects import EVERY_PROJECT, chosen, within
 from mcp.size import fitting
-from mcp.tool import UNTRUSTED, Context
+from mcp.tool import UNTRUSTED, Context, provenance
 from mcp.tools.list_projects import described
 
 #: In `_meta` of a content whose rows were cut.
-TRUNCATED: Final = "millimetric/truncated"
+TRUNCATED: Final = "ai.millimetric/truncated"
 RECENT_EVENTS: Final = 100
 SCHEMA_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource; `read` gives what its JSON text holds."""
+    """One resource; `read` gives the rows that its JSON text holds."""
 
     uri: str
     name: str
     title: str
     description: str
-    read: Callable[[Context], Awaitable[Any]]
+    read: Callable[[Context], Awaitable[Answer]]
 
     def listing(self) -> dict[str, Any]:
         return {
@@ -40,27 +41,28 @@ class Resource:
 
     async def content(self, context: Context) -> dict[str, Any]:
         """The resource as `resources/read` shows it; rows beyond what a model can take in are cut, and it says so."""
-        value = await self.read(context)
-        content: dict[str, Any] = {"uri": self.uri, "mimeType": "application/json"}
-        if isinstance(value, list) and (kept := fitting(value)) < len(value):
-            return content | {"text": to_json(value[:kept]), "_meta": {TRUNCATED: True}}
-        return content | {"text": to_json(value)}
+        answer = await self.read(context)
+        shown = answer.rows[: fitting(answer.rows)]
+        cut = {TRUNCATED: True} if len(shown) < len(answer.rows) else {}
+        meta = provenance(shown, answer.origins) | cut
+        content = {"uri": self.uri, "mimeType": "application/json", "text": to_json(shown)}
+        return content | ({"_meta": meta} if meta else {})
 
 
-async def _recent(context: Context) -> Any:
-    return (await context.events.recent(context.scope, RECENT_EVENTS)).rows
+async def _recent(context: Context) -> Answer:
+    return await context.events.recent(context.scope, RECENT_EVENTS)
 
 
-async def _schema(context: Context) -> Any:
+async def _schema(context: Context) -> Answer:
     window = Window(context.now_ms - SCHEMA_DAYS * MS_PER_DAY, context.now_ms + 1)
-    return (await context.events.event_names(context.scope, window)).rows
+    return await context.events.event_names(context.scope, window)
 
 
-async def _projects(context: Context) -> Any:
-    return described(chosen(EVERY_PROJECT, context.principal.projects))
+async def _projects(context: Context) -> Answer:
+    return Answer(described(chosen(EVERY_PROJECT, context.principal.projects)))
 
 
-async def _schema_of_projects(context: Context) -> Any:
+async def _schema_of_projects(context: Context) -> Answer:
     return await within(context, EVERY_PROJECT, _schema)
 
 

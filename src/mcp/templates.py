@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from analytics.questions import EventsQuestion
+from analytics.store import Answer
 from analytics.window import MS_PER_DAY, format_instant
 from mcp.completion import Completer, known
 from mcp.projects import EVERY_PROJECT, within
@@ -32,7 +33,7 @@ class Template:
     name: str
     title: str
     description: str
-    read: Callable[[Mapping[str, str], Context], Awaitable[Any]]
+    read: Callable[[Mapping[str, str], Context], Awaitable[Answer]]
     completers: Mapping[str, Completer] = field(default_factory=dict)
 
     def listing(self) -> dict[str, Any]:
@@ -63,15 +64,16 @@ def _pattern(template: str) -> str:
     )
 
 
-async def _of_name(values: Mapping[str, str], context: Context) -> Any:
+async def _of_name(values: Mapping[str, str], context: Context) -> Answer:
     return await _events(context, event=values["event_name"])
 
 
-async def _of_user(values: Mapping[str, str], context: Context) -> Any:
-    return (await _events(context, user_id=values["user_id"]))[::-1]
+async def _of_user(values: Mapping[str, str], context: Context) -> Answer:
+    newest_first = await _events(context, user_id=values["user_id"])
+    return replace(newest_first, rows=newest_first.rows[::-1])
 
 
-async def _events(context: Context, **filters: str) -> list[dict[str, Any]]:
+async def _events(context: Context, **filters: str) -> Answer:
     """The newest events of the last days that match; none when there can be no such event."""
     window = {
         "from": format_instant(context.now_ms - LISTED_DAYS * MS_PER_DAY),
@@ -80,8 +82,8 @@ async def _events(context: Context, **filters: str) -> list[dict[str, Any]]:
     try:
         question = EventsQuestion.model_validate({**window, **filters, "limit": LISTED_EVENTS})
     except ValidationError:
-        return []
-    return (await context.events.events(context.scope, question)).rows
+        return Answer([])
+    return await context.events.events(context.scope, question)
 
 
 PROJECT_TEMPLATES: Final = (
@@ -91,8 +93,7 @@ PROJECT_TEMPLATES: Final = (
         title="Events of one name",
         description=(
             f"The last {LISTED_EVENTS} events of this name in {LISTED_DAYS} days, newest first, in the "
-            "columns of "
-            f"query_events.{UNTRUSTED}"
+            f"columns of query_events. An event named recent is events://%72ecent.{UNTRUSTED}"
         ),
         read=_of_name,
         completers={"event_name": known("event_name")},
@@ -114,7 +115,7 @@ PROJECT_TEMPLATES: Final = (
 def _over_projects(template: Template) -> Template:
     """A template of `/mcp` as `/mcp/account` gives it: over every project of the account."""
 
-    async def read(values: Mapping[str, str], context: Context) -> Any:
+    async def read(values: Mapping[str, str], context: Context) -> Answer:
         return await within(context, EVERY_PROJECT, lambda chosen: template.read(values, chosen))
 
     return replace(template, read=read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from access.gate import Principal
 from analytics.event import Arrival
+from analytics.filters import PROPERTY_PREFIX
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
 from analytics.scope import Scope
@@ -31,7 +32,7 @@ META_ORIGINS: Final = "ai.millimetric/origins"
 #: Columns whose values are, or derive from, what a client sent.
 WRITTEN_BY_STRANGERS: Final = frozenset(
     {"event", "event_name", "anonymous_id", "user_id", "session_id", "source", "medium", "campaign", "referrer", "url",
-     "path", "properties", "group"}
+     "path", "properties", "group", "referrer_host", "entry_page", "exit_page", "top_customers"}
 )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ class Reading:
 
     def result(self) -> dict[str, Any]:
         """The result of `tools/call`."""
-        meta = self._provenance()
+        meta = provenance(self.text, self.origins) if isinstance(self.text, list) else {}
         return {
             "content": [{"type": "text", "text": to_json(self.text)}],
             "structuredContent": self.structured,
@@ -97,12 +98,19 @@ class Reading:
             **({"_meta": meta} if meta else {}),
         }
 
-    def _provenance(self) -> dict[str, Any]:
-        """For programs, beside the text that a model is given: which columns strangers wrote, and who handed events in."""
-        rows = self.text if isinstance(self.text, list) else []
-        written = [name for name in (rows[0] if rows else {}) if name in WRITTEN_BY_STRANGERS]
-        meta: dict[str, Any] = {META_UNTRUSTED: written} if written else {}
-        return meta | ({META_ORIGINS: dict(self.origins)} if self.origins else {})
+
+def provenance(rows: Sequence[Mapping[str, Any]], origins: Mapping[str, int]) -> dict[str, Any]:
+    """For programs, beside the text that a model is given: which columns strangers wrote, and who handed events in."""
+    written = [name for name in (rows[0] if rows else {}) if _by_strangers(name, rows)]
+    meta: dict[str, Any] = {META_UNTRUSTED: written} if written else {}
+    return meta | ({META_ORIGINS: dict(origins)} if origins else {})
+
+
+def _by_strangers(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """`value` is a number in some answers, and in others one of the texts that events carry."""
+    if name == "value":
+        return any(isinstance(row.get(name), str) for row in rows)
+    return name in WRITTEN_BY_STRANGERS or name.startswith(PROPERTY_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

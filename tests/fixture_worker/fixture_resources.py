@@ -8,6 +8,7 @@ from typing import Any
 
 from fixture_content import PNG
 
+from analytics.store import Answer
 from mcp.resources import Resource
 from mcp.templates import Template
 from mcp.tool import Context
@@ -29,8 +30,8 @@ async def _binary(_context: Context) -> Any:
     return {"mimeType": "image/png", "blob": PNG}
 
 
-async def _filled(values: Mapping[str, str], _context: Context) -> Any:
-    return {"id": values["id"], "templateTest": True, "data": f"Data for ID: {values['id']}"}
+async def _filled(values: Mapping[str, str], _context: Context) -> Answer:
+    return Answer([{"id": values["id"], "templateTest": True, "data": f"Data for ID: {values['id']}"}])
 
 
 RESOURCES = (

@@ -10,7 +10,7 @@ from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 async def _run(question: PathsQuestion, context: Context) -> Reading:
     answer = await context.events.paths(context.scope, question)
-    return over_window(question.window, answer, PATHS_DEFINITION, question.timezone)
+    return over_window(question.window, answer, PATHS_DEFINITION)
 
 
 PATHS = Tool(

@@ -10,7 +10,7 @@ from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 async def _run(question: SessionsQuestion, context: Context) -> Reading:
     answer = await context.events.sessions(context.scope, question)
-    return over_window(question.window, answer, SESSIONS_DEFINITION, question.timezone)
+    return over_window(question.window, answer, SESSIONS_DEFINITION)
 
 
 SESSIONS = Tool(

@@ -10,7 +10,7 @@ from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
 async def _run(question: JourneyQuestion, context: Context) -> Reading:
     answer = await context.events.journey(context.scope, question)
-    return over_window(question.window, answer, JOURNEY_DEFINITION, question.timezone)
+    return over_window(question.window, answer, JOURNEY_DEFINITION)
 
 
 USER_JOURNEY = Tool(
