@@ -18,6 +18,9 @@ from analytics.window import format_instant
 TOP_VALUES: Final = 5
 #: How many properties of one event are described, those with the highest coverage first.
 MAX_PROPERTIES: Final = 30
+#: How many event names are listed; the others are counted together under one that says so, with how many `names` they are.
+MAX_EVENT_NAMES: Final = 500
+OTHER_NAMES: Final = "(other)"
 SCHEMA_DEFINITION: Final = (
     "coverage: share of the event's occurrences that carry the property, JSON null not counted. types: how often each type. "
     "min, max, mean over numbers. top_values: the most frequent 5."

@@ -181,7 +181,8 @@ class EventStore(Protocol):
         """Rows `project_id, slug, name, value`: every project of the scope, zeros too, highest first."""
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
-        """Rows `project_id?, event_name, count`, most frequent first."""
+        """Rows `project_id?, event_name, count`, most frequent first; those beyond 500 are one row `(other)` a project, with
+        the number of `names`."""
 
     async def set_retention(self, today: int, keeps: Mapping[str, int]) -> Mapping[int, int]:
         """From now on each project begins `keeps[plan]` days before `today`; the first day kept, by project number."""

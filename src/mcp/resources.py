@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from analytics.store import Answer
+from analytics.schema import MAX_EVENT_NAMES, OTHER_NAMES
+from analytics.store import Answer, Row
 from analytics.window import MS_PER_DAY, Window
 from mcp.messages import to_json
 from mcp.projects import EVERY_PROJECT, chosen, within
@@ -18,6 +19,8 @@ from mcp.tools.list_projects import described
 TRUNCATED: Final = "ai.millimetric/truncated"
 RECENT_EVENTS: Final = 100
 SCHEMA_DAYS: Final = 30
+#: Names are read first and may be written by strangers: however many and long they are, no more is shown of them.
+MAX_SCHEMA_BYTES: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,26 @@ async def _recent(context: Context) -> Answer:
 
 async def _schema(context: Context) -> Answer:
     window = Window(context.now_ms - SCHEMA_DAYS * MS_PER_DAY, context.now_ms + 1)
-    return await context.events.event_names(context.scope, window)
+    answer = await context.events.event_names(context.scope, window)
+    return replace(answer, rows=braked(answer.rows))
+
+
+def braked(rows: Sequence[Row]) -> list[Row]:
+    """Event names in at most MAX_SCHEMA_BYTES of JSON: those without room are counted with the others of their project."""
+    named = [row for row in rows if "names" not in row]
+    others = {row.get("project_id"): dict(row) for row in rows if "names" in row}
+    left = MAX_SCHEMA_BYTES
+    for place, row in enumerate(named):
+        left -= len(to_json(row).encode()) + 1
+        if left < 0:
+            for late in named[place:]:
+                other = others.setdefault(
+                    late.get("project_id"), {**late, "event_name": OTHER_NAMES, "count": 0, "names": 0}
+                )
+                other["count"] += late["count"]
+                other["names"] += 1
+            return [*named[:place], *others.values()]
+    return list(rows)
 
 
 async def _projects(context: Context) -> Answer:
@@ -78,7 +100,10 @@ PROJECT_RESOURCES: Final = (
         uri="schema://events",
         name="event-names",
         title="Event names",
-        description=f"Every event name of the last {SCHEMA_DAYS} days with its count. Read this first.{UNTRUSTED}",
+        description=(
+            f"The event names of the last {SCHEMA_DAYS} days with their counts, the most frequent {MAX_EVENT_NAMES}; the "
+            f"others together as {OTHER_NAMES}. Read this first.{UNTRUSTED}"
+        ),
         read=_schema,
     ),
 )
@@ -96,8 +121,8 @@ ACCOUNT_RESOURCES: Final = (
         name="event-names",
         title="Event names",
         description=(
-            f"Every event name of the last {SCHEMA_DAYS} days in each project of the account, with its count. "
-            f"Read this first.{UNTRUSTED}"
+            f"The event names of the last {SCHEMA_DAYS} days in each project of the account with their counts, the most "
+            f"frequent {MAX_EVENT_NAMES}; the others together as {OTHER_NAMES}. Read this first.{UNTRUSTED}"
         ),
         read=_schema_of_projects,
     ),

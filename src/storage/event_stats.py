@@ -116,16 +116,21 @@ def _with_paid(
 
 
 def plan_event_names(numbers: Sequence[int], window: Window, limit: int) -> Planned:
-    """Rows `project_id, event_name, count`, most frequent first."""
+    """Rows `project_id, event_name, count, names`: the most frequent names first, and at the end, without a name, for each
+    project how often the others occurred together and how many they are."""
     binder = Binder()
     found = counted(binder, Counting(numbers, window, ("event_name",), visitors=False))
-    sql = f"""{
-        with_clause(*found.parts)
-    }SELECT project.id AS project_id, event_name.value AS event_name, s.events AS count
-  FROM (SELECT project, key0, sum(events) AS events FROM ({found.rows}) GROUP BY project, key0) AS s{
+    shown = binder.bind(limit)
+    sql = f"""{with_clause(*found.parts)}SELECT project_id, CASE WHEN place <= {
+        shown
+    } THEN event_name END AS event_name, sum(count) AS count, count(*) AS names
+  FROM (SELECT project.id AS project_id, event_name.value AS event_name, s.events AS count,
+               row_number() OVER (ORDER BY s.events DESC, project.id, event_name.value) AS place
+          FROM (SELECT project, key0, sum(events) AS events FROM ({found.rows}) GROUP BY project, key0) AS s{
         texts(("event_name",), "s")
-    }{_PROJECT}
- ORDER BY s.events DESC, project.id, event_name.value LIMIT {binder.bind(limit + 1)}"""
+    }{_PROJECT})
+ GROUP BY project_id, CASE WHEN place <= {shown} THEN place END
+ ORDER BY min(place) > {shown}, sum(count) DESC, project_id, event_name"""
     return Planned(binder.statement(sql), found.tier)
 
 

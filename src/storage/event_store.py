@@ -19,6 +19,7 @@ from analytics.questions import (
     SourcesQuestion,
     StatsQuestion,
 )
+from analytics.schema import MAX_EVENT_NAMES, OTHER_NAMES
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
@@ -40,7 +41,6 @@ from storage.reports import SqlReports
 from storage.unfold import unfold
 from storage.usage import demand
 
-MAX_EVENT_NAMES = 1_000
 #: Above so many events of the asked names on the asked days, a caller who allows it gets a sample.
 ROW_BUDGET = 1_000_000
 #: A request this large is folded right after its answer; of smaller ones every so many'th is, whichever isolate it hits.
@@ -203,7 +203,12 @@ class SqlEventStore(SqlReports):
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         planned = plan_event_names(scope.numbers, window, MAX_EVENT_NAMES)
-        return await self._planned(scope, planned, MAX_EVENT_NAMES)
+        answer = await self._planned(scope, planned, MAX_EVENT_NAMES + len(scope.projects))
+        for row in answer.rows:
+            names = row.pop("names")
+            if row["event_name"] is None:
+                row |= {"event_name": OTHER_NAMES, "names": names}
+        return answer
 
     async def values(self, scope: Scope, dimension: Dimension, prefix: str, limit: int) -> Sequence[str]:
         statement = select_values(scope.numbers, dimension, prefix, limit)

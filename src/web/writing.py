@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,8 +18,9 @@ from analytics.event import (
     UserId,
     enrich,
 )
+from analytics.public_event import problems_of_public, problems_of_public_properties, public, shortened
 from analytics.store import ScopeWithdrawnError, StoreUnavailableError
-from web.arguments import payload
+from web.arguments import flattened, payload
 from web.bodies import read_json_object
 from web.house import House
 from web.messages import Request, Response, json_response
@@ -54,6 +56,7 @@ class Forgetting(BaseModel):
 async def track(request: Request, house: House, principal: Principal) -> Response:
     """POST /v1/track. 202 `{"ok":true,"event_id":…}`, with `"duplicate":true` when it was already stored."""
     tracked = payload(TrackedEvent, await read_json_object(request), house.now_ms())
+    (tracked,) = _taken([tracked], principal, lambda _index: "")
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
     stored = await house.events.append(principal.scope(), [event], principal.plan.events_per_month)
     outcome: dict[str, Any] = {"ok": True, "event_id": event.event_id}
@@ -64,7 +67,8 @@ async def batch(request: Request, house: House, principal: Principal) -> Respons
     """POST /v1/batch: all or nothing. 202 `{"ok":true,"count":n}`."""
     bodies = payload(TrackBatch, await read_json_object(request), house.now_ms())
     arrival = house.arrival(request, principal, _origin_of(principal))
-    events = [enrich(tracked, arrival) for tracked in bodies.events]
+    taken = _taken(bodies.events, principal, lambda index: f"events[{index}].")
+    events = [enrich(tracked, arrival) for tracked in taken]
     await house.events.append(principal.scope(), events, principal.plan.events_per_month)
     return json_response(202, {"ok": True, "count": len(bodies.events)})
 
@@ -72,8 +76,12 @@ async def batch(request: Request, house: House, principal: Principal) -> Respons
 async def identify(request: Request, house: House, principal: Principal) -> Response:
     """POST /v1/identify: stores one `$identify` event; people and devices are joined when one asks."""
     known = payload(Identification, await read_json_object(request), house.now_ms())
+    traits = known.traits
+    if principal.kind == "pk":
+        _refuse(problems_of_public_properties(traits, "traits"))
+        traits = shortened(traits)
     tracked = TrackedEvent(
-        event=IDENTIFY_EVENT, anonymous_id=known.anonymous_id, user_id=known.user_id, properties=known.traits
+        event=IDENTIFY_EVENT, anonymous_id=known.anonymous_id, user_id=known.user_id, properties=traits
     )
     event = enrich(tracked, house.arrival(request, principal, _origin_of(principal)))
     await house.events.append(principal.scope(), [event], principal.plan.events_per_month)
@@ -99,6 +107,21 @@ async def forget(request: Request, house: House, principal: Principal) -> Respon
         house.log("forget_failed", error)
         raise Refusal(500, "forget_failed") from error
     return json_response(200, {"ok": True, "queued": False, "deleted": deleted})
+
+
+def _taken(
+    events: Sequence[TrackedEvent], principal: Principal, place: Callable[[int], str]
+) -> Sequence[TrackedEvent]:
+    """The events as the key may send them. Errors: Refusal 400 `invalid_payload` for what a browser key may not send."""
+    if principal.kind != "pk":
+        return events
+    _refuse(problem for index, one in enumerate(events) for problem in problems_of_public(one, place(index)))
+    return [public(one) for one in events]
+
+
+def _refuse(problems: Iterable[Mapping[str, Any]]) -> None:
+    if found := list(problems):
+        raise Refusal(400, "invalid_payload", flattened(found))
 
 
 def _origin_of(principal: Principal) -> Origin:
