@@ -29,6 +29,7 @@ from storage.audit_log import SqlAuditLog
 from storage.backlog import Backlog
 from storage.d1 import D1
 from storage.event_store import SqlEventStore
+from storage.health import Health
 from storage.key_store import KvKeyStore, look_ups
 from storage.kv import KV
 from storage.kv_copies import KvCopies
@@ -54,6 +55,9 @@ _CONCURRENCY: Final = ConcurrencyLimit()
 
 #: What was written down of this hour's requests (access/watch.py).
 _NOTICED: Final = Noticed()
+
+#: What /healthz last heard of the database (storage/health.py).
+_HEALTH: Final = Health()
 
 #: The one of wrangler.toml's crons that is not the daily one.
 EVERY_FIVE_MINUTES: Final = "*/5 * * * *"
@@ -112,6 +116,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         limits=_limits(env),
         watch=Watch(SqlAuditLog(database), _NOTICED, defer),
         concurrency=_CONCURRENCY,
+        check_store=lambda: _HEALTH.check(database, _now_ms()),
     )
 
 

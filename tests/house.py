@@ -27,6 +27,7 @@ from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.audit_log import SqlAuditLog  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
+from storage.health import Health  # noqa: E402
 from storage.key_store import KvKeyStore, look_ups  # noqa: E402
 from storage.patient import Patient  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
@@ -149,6 +150,7 @@ class InProcess(Service):
         self.key_cache: RecordCache[Any] = RecordCache()
         self.account_cache: RecordCache[Any] = RecordCache()
         self.noticed = Noticed()
+        self.health = Health()
         self.app = App(self.wiring())
 
     def wiring(self, secret: bytes = cursor_secret(bytes.fromhex(PEPPER))) -> Wiring:
@@ -167,6 +169,7 @@ class InProcess(Service):
             log=self._write,
             limits=self.limits,
             watch=Watch(SqlAuditLog(database), self.noticed, self.deferred.append),
+            check_store=lambda: self.health.check(database, self._now_ms()),
         )
 
     def _write(self, event: str, error: BaseException, request_id: str = "") -> None:

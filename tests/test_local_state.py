@@ -170,6 +170,7 @@ def test_without_a_secret_the_worker_refuses_to_serve(tmp_path: Path, secret: st
             runtime.post("/v1/track", {"event": "e"}, project["sk"]),
             runtime.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, project["rk"]),
             runtime.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+            runtime.get("/healthz"),
         ):
             assert (answer.status, answer.json) == (503, refused)
     finally:

@@ -93,7 +93,7 @@ class App:
 
     async def _route(self, request: Request) -> Response:
         if request.path == "/healthz":
-            return only(request, "GET") or json_response(200, {"ok": True})
+            return only(request, "GET") or await self._health()
         if is_local(request.host) and not is_local(_named_host(request)):
             raise Refusal(403, "host_not_allowed")
         if request.path == "/v1/a.js":
@@ -111,6 +111,12 @@ class App:
         if route is None:
             raise Refusal(404, "not_found")
         return await serve_rest(request, self._house, route)
+
+    async def _health(self) -> Response:
+        """Errors: StoreUnavailableError, when the database does not answer or lacks a table."""
+        if self._house.check_store is not None:
+            await self._house.check_store()
+        return json_response(200, {"ok": True})
 
 
 def _named_host(request: Request) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -45,6 +45,8 @@ class House:
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
     watch: Watch | None = None
     concurrency: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
+    #: Raises what is wrong with the database. Errors: StoreUnavailableError.
+    check_store: Callable[[], Awaitable[None]] | None = None
     request_id: str = ""
     caller: Caller = field(default_factory=Caller)
 

@@ -234,18 +234,24 @@ def _public_paths() -> dict[str, Any]:
     }
     described = _answer("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "paths"]})
     plain: dict[str, tuple[str, str, dict[str, Any]]] = {
-        "/healthz": ("healthz", "Whether the server answers.", {"200": _answer("It does.", health)}),
+        "/healthz": (
+            "healthz",
+            "Whether the server answers and its database is there.",
+            {"200": _answer("It does.", health)},
+        ),
         "/openapi.json": ("openapi", "This document.", {"200": described}),
         "/v1/a.js": ("script", "The script that websites embed.", script),
     }
     errors = _errors({403: ("host_not_allowed",), 405: ("method_not_allowed",), 503: ("not_configured",)})
+    unhealthy = _errors({502: ("upstream_failed",), 503: ("not_configured", "not_ready", "overloaded")})
+    plain["/healthz"][2].update(unhealthy)
     return {
         path: {
             "get": {
                 "operationId": name,
                 "summary": summary,
                 "security": [],
-                "responses": {**answers, **errors},
+                "responses": {**errors, **answers},
             }
         }
         for path, (name, summary, answers) in plain.items()
