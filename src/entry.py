@@ -24,6 +24,7 @@ from access.rate_limits import Buckets, Guard, RateLimits, Route
 from access.records import AccountRecord, KeyRecord
 from access.token import redacted
 from access.watch import Noticed, Watch
+from analytics.erasure import ErasureTokens, erasure_secret
 from analytics.paging import EventPages, cursor_secret
 from storage.audit_log import SqlAuditLog
 from storage.backlog import Backlog
@@ -109,6 +110,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
     return House(
         events=events,
         pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),
+        erasures=ErasureTokens(erasure_secret(bytes.fromhex(pepper))),
         gate=Gate(keys, {1: bytes.fromhex(pepper)}),
         ip_hash_salt=salt,
         now_ms=_now_ms,

@@ -22,6 +22,7 @@ from access.cache import RecordCache  # noqa: E402
 from access.gate import Gate  # noqa: E402
 from access.rate_limits import Buckets, RateLimits  # noqa: E402
 from access.watch import Noticed, Watch  # noqa: E402
+from analytics.erasure import ErasureTokens, erasure_secret  # noqa: E402
 from analytics.paging import EventPages, cursor_secret  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
@@ -163,6 +164,7 @@ class InProcess(Service):
         return Wiring(
             events=events,
             pages=EventPages(events, secret),
+            erasures=ErasureTokens(erasure_secret(bytes.fromhex(PEPPER))),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,
             now_ms=self._now_ms,

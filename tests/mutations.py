@@ -76,6 +76,20 @@ MUTATIONS = [
         ISOLATION,
     ),
     Mutation(
+        "a token of any erasure",
+        "analytics/erasure.py",
+        "if not hmac.compare_digest(seal, self._seal(erasure, body)):",
+        "if not seal:",
+        "tests/test_forget_user.py",
+    ),
+    Mutation(
+        "an erasure of more than was told",
+        "analytics/erasure.py",
+        "if any(there > seen for there, seen in zip(now, shown, strict=True)):",
+        "if now is shown:",
+        "tests/test_forget_user.py",
+    ),
+    Mutation(
         "forgetting in every project",
         "storage/forget.py",
         "SELECT visitor FROM people WHERE project = ?2 AND",
@@ -230,11 +244,11 @@ MUTATIONS = [
     Mutation(
         "an entry twice when a reply is lost",
         "storage/event_store.py",
-        """        log = record_write(scope, self._forgetting(scope, user_id, request_id))
+        """        log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
         while True:
             *_, found""",
         """        while True:
-            log = record_write(scope, self._forgetting(scope, user_id, request_id))
+            log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
             *_, found""",
         "tests/test_audit.py",
     ),

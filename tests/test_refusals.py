@@ -135,7 +135,7 @@ def test_a_read_key_may_not_track_and_is_not_shown_the_tool(
     shown = {kind: service.rpc(keys[kind], "tools/list")["result"]["tools"] for kind in ("rk", "sk")}
     names = {kind: [tool["name"] for tool in tools] for kind, tools in shown.items()}
     assert "track_event" not in names["rk"]
-    assert names["sk"] == [*names["rk"], "track_event"]
+    assert names["sk"] == [*names["rk"], "track_event", "forget_user"]
 
 
 WRITES = ["/v1/track", "/v1/batch", "/v1/identify"]

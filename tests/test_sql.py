@@ -85,6 +85,10 @@ def asked() -> dict[str, tuple[Any, ...]]:
     )
     house.post("/v1/identify", {"anonymous_id": HOSTILE, "user_id": HOSTILE}, keys["sk"])
     house.post("/v1/track", {"event": "e"}, "rk_live_0011aabb_unknown")
+    for include in (True, False):
+        told = house.call(keys["sk"], "forget_user", user_id=HOSTILE, include_anonymous=include)
+        assert told["structuredContent"]["events"] == 2
+    house.post("/v1/forget", {"user_id": "nobody"}, keys["sk"])
     for path, key in [("/mcp", keys["rk"]), ("/mcp/account", ak)]:
         for tool, options in QUESTIONS:
             house.call(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from analytics.erasure import Subject
 from analytics.event import Event
 from analytics.filters import Dimension
 from analytics.questions import (
@@ -153,13 +154,17 @@ class EventStore(Protocol):
         Errors: QuotaExceededError, when a month would have more than `quota` events of the project.
         """
 
+    async def subject(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> Subject:
+        """What `forget` would delete of a person in the scope's one project."""
+
     async def forget(
-        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = ""
+        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = "", entry: str = ""
     ) -> int:
         """Deletes the events of a person in the scope's one project and corrects every roll-up; how many there were.
 
         With `include_anonymous` also the events without `user_id` of the devices the person was seen on. Repeatable: what
-        an interrupted call left is deleted by the next. Each call is one entry of the audit log.
+        an interrupted call left is deleted by the next. Each call is one entry of the audit log; calls that give the same
+        `entry` are one.
         """
 
     async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:

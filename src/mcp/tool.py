@@ -9,6 +9,8 @@ from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from access.gate import Principal
+from access.rate_limits import Route
+from analytics.erasure import ErasureTokens
 from analytics.event import Arrival
 from analytics.filters import PROPERTY_PREFIX
 from analytics.paging import EventPages
@@ -38,7 +40,8 @@ WRITTEN_BY_STRANGERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a tool may touch while it answers one request. `arrival` is for tools that write, `refused` takes what is denied.
+    """What a tool may touch while it answers one request. `arrival`, `admit` and `erasures` are for tools that write,
+    `refused` takes what is denied.
 
     The server adds the request and a way to notify its client; without a stream to the client, nothing is sent.
     """
@@ -48,7 +51,8 @@ class Context:
     events: ReportingStore
     pages: EventPages
     arrival: Callable[[], Arrival]
-    admit_event: Callable[[], Awaitable[None]]
+    admit: Callable[[Route], Awaitable[None]]
+    erasures: ErasureTokens
     now_ms: int
     request_id: str
     refused: Callable[[str], None]

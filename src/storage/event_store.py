@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from access.audit import AuditEntry
+from analytics.erasure import Subject
 from analytics.event import Event
 from analytics.filters import Dimension
 from analytics.questions import (
@@ -32,7 +33,7 @@ from storage.event_rows import beyond, label, place_of, select_events, select_re
 from storage.event_sample import estimated, select_sample
 from storage.event_stats import Planned, plan_comparison, plan_event_names, plan_sources, plan_stats
 from storage.fold import WAITING_PROJECTS, fold
-from storage.forget import look_for, sweep
+from storage.forget import count_subject, look_for, sweep
 from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import accept
@@ -104,12 +105,16 @@ class SqlEventStore(SqlReports):
     async def _fold(self, number: int) -> None:
         await self._database.batch(fold([number]))
 
+    async def subject(self, scope: Scope, user_id: str, *, include_anonymous: bool) -> Subject:
+        (found,) = await self._asked(scope, [count_subject(scope, user_id, include_anonymous)])
+        return Subject(**found.rows[0])
+
     async def forget(
-        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = ""
+        self, scope: Scope, user_id: str, *, include_anonymous: bool, request_id: str = "", entry: str = ""
     ) -> int:
         deleted = 0
         # Written with the first thing that is deleted: however far an interrupted call came, it is in the log, and once.
-        log = record_write(scope, self._forgetting(scope, user_id, request_id))
+        log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
         while True:
             *_, found, known = await self._folded(scope, [log, *look_for(scope, user_id, include_anonymous)])
             if found.rows:
@@ -119,10 +124,10 @@ class SqlEventStore(SqlReports):
                 await self._database.batch([sweep(scope, user_id)])
                 return deleted
 
-    def _forgetting(self, scope: Scope, user_id: str, request_id: str) -> AuditEntry:
+    def _forgetting(self, scope: Scope, user_id: str, request_id: str, entry: str) -> AuditEntry:
         target = f"{scope.projects[0].id} person {self._mark(user_id)}"
         return AuditEntry(
-            secrets.token_hex(8),
+            entry or secrets.token_hex(8),
             scope.key_id,
             "person.forget",
             target,

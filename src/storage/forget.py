@@ -39,8 +39,8 @@ DELETE FROM people
 
 _FIND: Final = f"""
 SELECT {KEY} AS key
-  FROM (SELECT DISTINCT d.visitor, v.day FROM ({_DEVICES}) AS d CROSS JOIN visitor_days AS v
-         WHERE v.project = ?2 AND v.visitor = d.visitor) AS v CROSS JOIN daily AS n CROSS JOIN events AS e
+  FROM (SELECT DISTINCT d.visitor, seen.day FROM ({_DEVICES}) AS d CROSS JOIN visitor_days AS seen
+         WHERE seen.project = ?2 AND seen.visitor = d.visitor) AS v CROSS JOIN daily AS n CROSS JOIN events AS e
  WHERE {_OF_THE_DAY} LIMIT ?5"""
 
 _KNOWN: Final = (
@@ -52,9 +52,7 @@ def look_for(scope: Scope, user_id: str, include_anonymous: bool) -> list[Statem
     """Three statements: devices without events of the person are let go; `key` of events to delete; `known`, whether any
     device is left."""
     (project,) = scope.numbers
-    person = json.dumps(
-        {"person": hash63(user_id), "user_id": user_id, "include_anonymous": include_anonymous}
-    )
+    person = _person(user_id, include_anonymous)
     parameters = (scope.key_id, project, person, DEVICES_PER_ROUND, EVENTS_PER_ROUND)
     return [
         Statement(_RELEASE, parameters[:4]),
@@ -72,3 +70,33 @@ _SWEEP: Final = delete_unused_texts("""
 def sweep(scope: Scope, user_id: str) -> Statement:
     """The statement to run last, when no event of the person is left."""
     return Statement(_SWEEP, (json.dumps(scope.numbers), user_id))
+
+
+#: The days of the person's devices, and of each what is theirs or nobody's; ?3 as above.
+_SUBJECT: Final = f"""
+SELECT coalesce(sum(going), 0) AS events, count(nullif(going, 0)) AS visitor_days,
+       coalesce(sum(unnamed), 0) AS anonymous_events, min(first_ms) AS first_ms, max(last_ms) AS last_ms,
+       (SELECT count(*) FROM people WHERE project = ?2 AND person = ?3 ->> 'person') AS devices
+  FROM (
+    SELECT sum(goes) AS going, sum(nobodys) AS unnamed, min(CASE WHEN goes THEN ts END) AS first_ms,
+           max(CASE WHEN goes THEN ts END) AS last_ms
+      FROM (
+        SELECT e.visitor, e.day, e.ts, e.payload ->> {PAYLOAD_USER_ID} IS NULL AS nobodys,
+               ?3 ->> 'include_anonymous' OR e.payload ->> {PAYLOAD_USER_ID} IS NOT NULL AS goes
+          FROM (SELECT DISTINCT d.visitor, v.day FROM people AS d CROSS JOIN visitor_days AS v
+                 WHERE d.project = ?2 AND d.person = ?3 ->> 'person' AND v.project = ?2 AND v.visitor = d.visitor) AS theirs
+               CROSS JOIN daily AS n CROSS JOIN events AS e
+         WHERE n.project = ?2 AND n.kind = {NAME_KIND} AND n.day = theirs.day
+           AND e.project = ?2 AND e.day = theirs.day AND e.name = n.a AND e.visitor = theirs.visitor
+           AND coalesce(e.payload ->> {PAYLOAD_USER_ID}, ?3 ->> 'user_id') = ?3 ->> 'user_id')
+     GROUP BY visitor, day)"""
+
+
+def count_subject(scope: Scope, user_id: str, include_anonymous: bool) -> Statement:
+    """One row: the columns of `Subject`."""
+    (project,) = scope.numbers
+    return Statement(_SUBJECT, (scope.key_id, project, _person(user_id, include_anonymous)))
+
+
+def _person(user_id: str, include_anonymous: bool) -> str:
+    return json.dumps({"person": hash63(user_id), "user_id": user_id, "include_anonymous": include_anonymous})

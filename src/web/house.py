@@ -10,6 +10,7 @@ from typing import Protocol
 from access.gate import Gate, Principal, Refusal
 from access.rate_limits import Buckets, RateLimits
 from access.watch import Actor, Watch
+from analytics.erasure import ErasureTokens
 from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
@@ -38,6 +39,7 @@ class House:
 
     events: ReportingStore
     pages: EventPages
+    erasures: ErasureTokens
     gate: Gate
     ip_hash_salt: str
     now_ms: Callable[[], int]

@@ -7,7 +7,7 @@ import sys
 import httpx2
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import PromptReference
+from mcp_types import ElicitResult, PromptReference
 
 from mcp import Client  # not src/mcp: it runs where the official package is installed
 
@@ -46,12 +46,21 @@ def completed(result):
 
 
 async def main(job):
+    asked = []
+
+    async def person(_context, params):
+        asked.append(params.message)
+        return ElicitResult(**job["person"])
+
     headers = {"Authorization": f"Bearer {job['key']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(job["url"], http_client=http)
-        async with Client(transport, mode=job["mode"]) as client:
+        async with Client(
+            transport, mode=job["mode"], elicitation_callback=person if "person" in job else None
+        ) as client:
             return {
                 "version": client.protocol_version,
+                "asked": asked,
                 "tools": [tool.name for tool in (await client.list_tools()).tools],
                 "resources": [str(one.uri) for one in (await client.list_resources()).resources],
                 "templates": len((await client.list_resource_templates()).resource_templates),

@@ -19,6 +19,7 @@ from mcp.tools.channel_roi import CHANNEL_ROI
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.compare_segments import COMPARE_SEGMENTS
 from mcp.tools.describe_schema import DESCRIBE_SCHEMA
+from mcp.tools.forget_user import FORGET_USER
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
 from mcp.tools.lifecycle import LIFECYCLE
@@ -60,6 +61,7 @@ PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
     QUERY_EVENTS,
     *(in_pages(tool) for tool in REPORTS),
     TRACK_EVENT,
+    FORGET_USER,
 )
 
 ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (

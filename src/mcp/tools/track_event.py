@@ -16,7 +16,7 @@ class TrackOutput(Output):
 
 
 async def _run(tracked: TrackedEvent, context: Context) -> Reading:
-    await context.admit_event()
+    await context.admit("track")
     event = enrich(tracked, context.arrival())
     quota = context.principal.plan.events_per_month
     stored = await context.events.append(context.scope, [event], quota)
