@@ -164,8 +164,8 @@ def test_tools_list_shows_account_keys_the_account_tools(service: Service, firm:
     assert set(by_name) == {"list_projects", "compare_projects", *READERS, *(tool.name for tool in REPORTS)}
     for name in READERS:
         properties = by_name[name]["inputSchema"]["properties"]
-        assert {"from", "to", "project_ids"} <= set(properties)
-        assert "project_id, project_slug" in by_name["list_projects"]["description"], "accepted as well"
+        assert {"from", "to", "project_id"} <= set(properties)
+        assert "project_ids, project_slug" in by_name["list_projects"]["description"], "accepted as well"
         assert "additionalProperties" not in by_name[name]["inputSchema"], "so that no client refuses those"
     assert by_name["list_projects"]["inputSchema"] == {
         "type": "object", "properties": {}, "additionalProperties": False,

@@ -50,7 +50,7 @@ def test_schemas_are_plain(house: InProcess, kind: str, path: str) -> None:
             assert tool[name]["type"] == "object", tool["name"]
             assert not any(noise in text for noise in ('"$ref"', '"$defs"', '"title": "')), tool["name"]
         closed = tool["inputSchema"].get("additionalProperties") is False
-        selects = "project_ids" in tool["inputSchema"]["properties"]
+        selects = "project_id" in tool["inputSchema"]["properties"]
         assert closed or selects or tool["name"] == "track_event", "only events carry fields nobody knows"
 
 

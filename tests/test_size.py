@@ -132,6 +132,11 @@ def test_every_answer_that_is_cut_says_so_and_its_cursor_leads_through_all(
         assert len(text) <= limit or len(structured["rows"]) == 1
         assert structured["truncated"] is ("next_cursor" in structured)
         found += json.loads(text)
+        told = [json.loads(block["text"]) for block in result["content"][1:]]
+        names = ("truncated", "next_cursor", "window")
+        assert told == ([{name: structured[name] for name in names}] if structured["truncated"] else []), (
+            "a model that is given the text alone is told too"
+        )
         if not structured["truncated"]:
             assert page > 0
             break

@@ -96,17 +96,14 @@ class TrackedEvent(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
-    event: ClientId = Field(description="Its name.")
-    event_id: ClientId | None = Field(
-        None,
-        description="Your own id for this occurrence.",
-    )
+    event: ClientId
+    event_id: ClientId | None = Field(None, description="Your own id for this occurrence.")
     timestamp: Timestamp | None = None
-    anonymous_id: ClientId | None = Field(None, description="The device.")
-    user_id: UserId | None = Field(None, description="The person.")
+    anonymous_id: ClientId | None = None
+    user_id: UserId | None = None
     session_id: ClientId | None = None
-    url: Url | None = Field(None, description="Page.")
-    path: Location | None = Field(None, description="Default: the path of `url`.")
+    url: Url | None = None
+    path: Location | None = None
     referrer: Location | None = None
     properties: Properties = Field(
         default_factory=dict, description=f"Free JSON object, at most {MAX_PROPERTIES_BYTES} bytes."

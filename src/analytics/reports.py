@@ -31,7 +31,7 @@ Split = Annotated[
     str,
     Field(max_length=256),
     AfterValidator(_known_split),
-    WithJsonSchema({"type": "string", "description": f"{', '.join(SPLITS)} or properties.<key>"}),
+    WithJsonSchema({"type": "string", "description": f"{' '.join(SPLITS)} or properties.<key>"}),
 ]
 #: Split where another tool's schema lists what it takes.
 SplitAsListed = Annotated[Split, WithJsonSchema({"type": "string"})]

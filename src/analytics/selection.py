@@ -18,10 +18,10 @@ def _given(value: Any) -> Any:
 
 
 def _shortest(schema: dict[str, Any]) -> None:
-    """Of the selectors, which every tool takes, the one that can do what all can is listed; the others are accepted."""
-    for unlisted in ("project_id", "project_slug"):
+    """Of the selectors, which every tool takes, the one that rows carry is listed; the others are accepted."""
+    for unlisted in ("project_slug", "project_ids"):
         del schema["properties"][unlisted]
-    del schema["properties"]["project_ids"]["anyOf"][0]["maxItems"], schema["additionalProperties"]
+    del schema["additionalProperties"]
 
 
 ProjectName = Annotated[str, Field(min_length=1, max_length=256)]

@@ -66,8 +66,8 @@ INSTRUCTIONS: Final = (
 
 ACCOUNT_INSTRUCTIONS: Final = (
     "This endpoint answers for every project of an account. list_projects names them, compare_projects ranks "
-    "them; the other tools cover all of them, each apart and its rows with project_id, unless project_ids, project_id or "
-    "project_slug choose. " + INSTRUCTIONS
+    "them; the other tools cover all of them, each apart and its rows with project_id, unless project_id, project_slug or "
+    "project_ids, a list, choose. " + INSTRUCTIONS
 )
 
 

@@ -20,7 +20,7 @@ def plain_schema(
 
 
 def brief(node: Any) -> Any:
-    """A schema without lower limits of 0 and 1: everybody expects them, and who does not is told by an error."""
+    """A schema without what everybody expects: that a limit is not negative, that what is not asked for is off."""
     if isinstance(node, list):
         return [brief(item) for item in node]
     if not isinstance(node, dict):
@@ -30,6 +30,7 @@ def brief(node: Any) -> Any:
         key: brief(value)
         for key, value in node.items()
         if not (limited and key in ("minimum", "minItems") and value in (0, 1))
+        and not (key == "default" and value is False)
     }
 
 

@@ -96,11 +96,18 @@ class Reading:
         """The result of `tools/call`."""
         meta = provenance(self.text, self.origins) if isinstance(self.text, list) else {}
         return {
-            "content": [{"type": "text", "text": to_json(self.text)}],
+            "content": [{"type": "text", "text": to_json(one)} for one in (self.text, *self._cut())],
             "structuredContent": self.structured,
             "isError": False,
             **({"_meta": meta} if meta else {}),
         }
+
+    def _cut(self) -> list[dict[str, Any]]:
+        """For a model that is given the text alone: that there is more, and how to get at it."""
+        if not self.structured.get("truncated"):
+            return []
+        told = ("truncated", "next_cursor", "window")
+        return [{name: self.structured[name] for name in told if name in self.structured}]
 
 
 def provenance(rows: Sequence[Mapping[str, Any]], origins: Mapping[str, int]) -> dict[str, Any]:
@@ -119,7 +126,7 @@ def _by_strangers(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """The four hints of a tool; two of them mean something only of a tool that writes.
+    """The four hints of a tool. Of one that only reads, the first says all: the others are about what a tool changes.
 
     Source: specification 2025-11-25, ToolAnnotations.
     """
@@ -130,10 +137,12 @@ class Hints:
     open_world: bool = False
 
     def annotations(self) -> dict[str, Any]:
-        of_writing = {"destructiveHint": self.destructive, "idempotentHint": self.idempotent}
+        if self.read_only:
+            return {"readOnlyHint": True}
         return {
-            "readOnlyHint": self.read_only,
-            **({} if self.read_only else of_writing),
+            "readOnlyHint": False,
+            "destructiveHint": self.destructive,
+            "idempotentHint": self.idempotent,
             "openWorldHint": self.open_world,
         }
 

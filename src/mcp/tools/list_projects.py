@@ -30,8 +30,8 @@ LIST_PROJECTS = Tool(
     name="list_projects",
     title="List projects",
     description=(
-        "Every project of the account. Other tools cover all, rows then carrying project_id, unless project_ids (or "
-        "project_id, project_slug) choose. Example: {}."
+        "Every project of the account. Other tools cover all, rows then carrying project_id, unless project_id "
+        "(or project_ids, project_slug) chooses. Example: {}."
     ),
     input=ProjectsQuestion,
     output={
