@@ -122,6 +122,10 @@ class Browser:
         self._wait(self.rng.lognormvariate(1.8, 0.8))
         self._record(event, properties)
 
+    def lose_last(self) -> None:
+        """What was tracked last never arrives."""
+        self.events.pop()
+
     def identify(self, user_id: str, **traits: Any) -> None:
         """Say who this is, on the heels of a signup or login; every later event carries the id."""
         self.user_id = user_id

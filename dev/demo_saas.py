@@ -12,6 +12,7 @@ SLUG: Final = "demo-saas"
 ORIGIN: Final = "https://demo-saas.example"
 VISITORS: Final = 5300
 MEMBERS: Final = 120
+SILENT_DAY: Final = 55  # five days before now, a release sends no `feature_used` all day
 
 RHYTHM: Final = Rhythm(
     weekdays=(1.2, 1.25, 1.25, 1.2, 1.0, 0.45, 0.4),
@@ -199,6 +200,8 @@ def _sign_up(browser: Browser) -> Subscription | None:
 def _work(browser: Browser) -> None:
     for _ in range(browser.rng.randint(1, 3)):
         browser.track("feature_used", feature=browser.rng.choice(_FEATURES))
+        if browser.day == SILENT_DAY:
+            browser.lose_last()
         if browser.chance(0.5):
             browser.open(browser.rng.choice(_APP))
     if browser.chance(0.06):

@@ -165,7 +165,9 @@ def test_the_worker_limits_batches_and_its_platform_limits_failed_authentication
         return worker.request("POST", path, headers=headers, body=json.dumps(value).encode())
 
     answers: list[Answer] = []
-    with ThreadPoolExecutor(8) as clients:  # at once: one after the other, a slow machine stays within the limit
+    with ThreadPoolExecutor(
+        8
+    ) as clients:  # at once: one after the other, a slow machine stays within the limit
         while len(answers) < 800 and not any(answer.status == 429 for answer in answers):
             answers += clients.map(lambda _: post("/v1/batch", {"events": [EVENT]}, keys["sk"]), range(40))
     refused = [answer for answer in answers if answer.status == 429]

@@ -224,6 +224,93 @@ def test_describe_schema_names_events_and_what_they_carry(service: Service, proj
     ]  # fmt: skip
 
 
+def test_a_scan_tells_spikes_silences_and_new_names(house: Service) -> None:
+    # Four a day from 20 April on; eleven on 16 May, none on 17 May, when ten of `retry` come up; today is not judged.
+    keys = house.account()["projects"][0]  # type: ignore[attr-defined]
+    days = [f"2026-04-{day:02}" for day in range(20, 31)] + [f"2026-05-{day:02}" for day in range(1, 20)]
+    counts = dict.fromkeys(days, 4) | {"2026-05-16": 11, "2026-05-17": 0}
+    house.track(
+        keys["sk"],
+        *(
+            {
+                "event": "signup",
+                "anonymous_id": f"v{turn}",
+                "timestamp": f"{day}T08:00:00Z",
+                "event_id": f"{day}/{turn}",
+            }
+            for day, count in counts.items()
+            for turn in range(count)
+        ),
+        *(
+            {
+                "event": "retry",
+                "anonymous_id": "v0",
+                "timestamp": "2026-05-17T09:00:00Z",
+                "event_id": f"r{turn}",
+            }
+            for turn in range(10)
+        ),
+    )
+    rows = house.rows(keys["rk"], "scan", from_="2026-05-15", to="now", minimum=4, sensitivity="high")
+    told = [
+        tuple(row[name] for name in ("kind", "metric", "value", "from", "expected", "actual", "deviation"))
+        for row in rows
+    ]
+    the_16th, the_17th = "2026-05-16T00:00:00.000Z", "2026-05-17T00:00:00.000Z"
+    assert told == [
+        ("new", "events", "retry", the_17th, 0, 10, 3.16),
+        ("spike", "events", None, the_16th, 4, 11, 2.11),
+        ("spike", "events", "signup", the_16th, 4, 11, 2.11),
+        ("spike", "visitors", None, the_16th, 4, 11, 2.11),
+        ("spike", "visitors", "direct", the_16th, 4, 11, 2.11),
+        ("silence", "events", "signup", the_17th, 4, 0, -2),
+    ]
+    assert {row["to"] for row in rows} == {the_17th, "2026-05-18T00:00:00.000Z"}
+    assert house.rows(keys["rk"], "scan", from_="2026-05-15", to="now", minimum=12) == []
+
+
+def test_diagnose_splits_a_change_into_what_each_value_did(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    # 10 and 11 May: ada comes by a facebook ad, bob from facebook; 12 and 13 May: only cyd, who typed the address.
+    asked = {"from_": "2026-05-12", "to": "2026-05-14", "by": ["medium"]}
+    rows = service.rows(project["rk"], "diagnose", **asked)
+    assert [list(row.values()) for row in rows] == [
+        [None, None, 0, 1, 2, -1, 1],
+        ["medium", "direct", 0, 1, 0, 1, -1],
+        ["medium", "paid", 0, 0, 1, -1, 1],
+        ["medium", "social", 0, 0, 1, -1, 1],
+    ]
+    (whole, *_) = service.rows(project["rk"], "diagnose", **asked, metric="conversion_rate", goal="signup")
+    assert (whole["current"], whole["previous"], whole["change"]) == (0, 1, -1)
+    refused = service.call(project["rk"], "diagnose", **asked, metric="conversion_rate")
+    assert "needs a goal" in refused["content"][0]["text"]
+    refused = service.call(project["rk"], "diagnose", **asked, days_back=1)
+    assert "may not overlap" in refused["content"][0]["text"]
+
+
+def test_health_is_counted_stage_by_stage(service: Service, project: dict[str, str]) -> None:  # noqa: F811
+    # 11 and 12 May: ada is back and buys, cyd is new; 9 and 10 May: ada and bob came and signed up.
+    rows = service.rows(
+        project["rk"], "health", from_="2026-05-11", to="2026-05-13", activation_event="signup"
+    )
+    assert [(row["metric"], row["currency"], row["value"], row["previous"]) for row in rows] == [
+        ("visitors", None, 2, 2),
+        ("new_visitors", None, 1, 2),
+        ("activated", None, 0, 2),
+        ("activation_rate", None, 0, 1),
+        ("returning_visitors", None, 1, 0),
+        ("retention_rate", None, 0.5, None),
+        ("payers", None, 1, 0),
+        ("payer_rate", None, 0.5, 0),
+        ("gross", "EUR", 4200, 0),
+        ("average_order", "EUR", 4200, None),
+        ("referred_visitors", None, 0, 0),
+        ("referred_share", None, 0, 0),
+        ("referrer_rate", None, None, None),
+    ]
+    assert rows[1]["change"] == -0.5
+    assert rows[-1]["definition"] == "not available: name a referral_event"
+
+
 #: What each report needs beside a window.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "breakdown": {"by": "path"},

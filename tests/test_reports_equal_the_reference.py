@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zoneinfo
 from typing import Any
 
@@ -15,6 +14,7 @@ from analytics.window import format_instant, parse_instant
 from tests import reference_more
 from tests.house import InProcess
 from tests.ledger import Ledger
+from tests.scale import scale
 from tests.test_answers_equal_the_reference import DIMENSIONS, filters
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -63,8 +63,8 @@ EVENTS = st.fixed_dictionaries(
 )
 HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
-#: How many times the usual number of examples; for a long run by hand.
-TIMES = int(os.environ.get("REPORT_EXAMPLES", "1"))
+#: How many times the examples of the gate: thousands of each report at night.
+TIMES = scale(1, 50)
 EXAMPLES = settings(max_examples=40 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MEASURES = [
     "visitors", "sessions", "pageviews", "events", "bounce_rate", "engaged_rate", "average_duration",

@@ -53,6 +53,12 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[("lifecycle", {"unit": unit, "view": view}) for unit in ("day", "month") for view in ("lifecycle", "stickiness")],
     *[("revenue", {"amount": HOSTILE, "filters": FILTERS[:5], "interval": interval}) for interval in (None, "week")],
     *[("attribution", {"by": by, "filters": FILTERS[:5]}) for by in DIMENSIONS],
+    *[("scan", {"timezone": timezone}) for timezone in ("UTC", "Europe/Berlin")],
+    *[("diagnose", {"metric": metric, "goal": HOSTILE, "filters": filters, "by": by})
+      for metric in ("events", "visitors", "conversion_rate") for by in (["path"], ["source", "country"], None)
+      for filters in ([], FILTERS[:5], [{"field": "event_name", "value": HOSTILE}])],
+    *[("health", {"activation_event": event, "purchase_event": HOSTILE, "referral_event": event, "amount": HOSTILE})
+      for event in (HOSTILE, None)],
     *[("channel_roi", {"by": by, "amount": HOSTILE}) for by in ("source", "campaign")],
 ]  # fmt: skip
 

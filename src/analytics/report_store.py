@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
+from analytics.diagnosis import Diagnosed, DiagnoseQuestion
+from analytics.health import HealthQuestion, Healthy
 from analytics.measures import Counted, Measurement
 from analytics.money import AttributionQuestion, ChannelRoiQuestion, Credit, RevenueQuestion, Spent, Takings
+from analytics.scan import Day, Scanned, ScanQuestion
 from analytics.schema import Described, SchemaQuestion
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, EventStore, Tier
@@ -55,6 +58,15 @@ class Reports(Protocol):
 
     async def describe(self, scope: Scope, question: SchemaQuestion) -> Described:
         """The events of the window, what they carry and the most frequent values."""
+
+    async def scan(self, scope: Scope, question: ScanQuestion, days: Sequence[Day]) -> Scanned:
+        """Counts of the judged days and of the four weeks before them; none without days."""
+
+    async def diagnose(self, scope: Scope, question: DiagnoseQuestion) -> Diagnosed:
+        """Both periods by every dimension that is asked for."""
+
+    async def health(self, scope: Scope, question: HealthQuestion) -> Healthy:
+        """Visitors of both periods, what they did, and income by currency."""
 
 
 class ReportingStore(EventStore, Reports, Protocol):

@@ -142,11 +142,19 @@ def _names_asked(asked: Measurement) -> list[str] | None:
     """The only event names that can count, if the filters say so and nothing else has to be looked at."""
     if asked.goal is not None:
         return None
-    for one in asked.filters:
+    names = names_filtered(asked.filters)
+    if names is not None:
+        return names
+    return [PAGEVIEW] if asked.needs == {"pageviews"} and asked.order == "pageviews" else None
+
+
+def names_filtered(filters: Sequence[Filter]) -> list[str] | None:
+    """The only event names that filters can let through, if one of them says so."""
+    for one in filters:
         if one.field == "event_name" and one.op in ("eq", "in"):
             values = one.value if isinstance(one.value, list) else [one.value]
             return [value for value in values if isinstance(value, str)]
-    return [PAGEVIEW] if asked.needs == {"pageviews"} and asked.order == "pageviews" else None
+    return None
 
 
 def is_named(binder: Binder, name: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
+from analytics.diagnosis import Diagnosed, DiagnoseQuestion
+from analytics.health import HealthQuestion, Healthy, People
 from analytics.measures import Measurement
 from analytics.money import (
     AttributionQuestion,
@@ -18,15 +20,18 @@ from analytics.money import (
     Takings,
 )
 from analytics.report_store import Measured
+from analytics.scan import Day, Scanned, ScanQuestion, scanned_window
 from analytics.schema import Carried, Described, Frequent, Named, SchemaQuestion
 from analytics.scope import Scope
-from analytics.store import Answer, Cost, Row
+from analytics.store import Answer, Cost, Row, Tier
 from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion, labelled
 from analytics.window import Window
-from storage import describing, money, visits
+from storage import checking_health, describing, money, visits
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
+from storage.diagnosing import diagnosing, moved_of
 from storage.measuring import counted_rows, measuring
+from storage.scanning import scanning, series_of
 
 
 class SqlReports:
@@ -102,6 +107,31 @@ class SqlReports:
             properties=[Carried(**row) for row in carried.rows],
             values=[Frequent(**row | {"value": describing.as_sent(row["value"])}) for row in frequent.rows],
             cost=read_cost(results),
+        )
+
+    async def scan(self, scope: Scope, question: ScanQuestion, days: Sequence[Day]) -> Scanned:
+        statements: list[Statement] = []
+        tier: Tier = "daily"
+        if days:
+            statement, tier = scanning(scope.numbers, question.timezone, scanned_window(question, days))
+            statements.append(statement)
+        results = await self._asked(scope, statements)
+        series = [one for result in results for row in result.rows for one in series_of(row)]
+        return Scanned(series, read_cost(results), tier)
+
+    async def diagnose(self, scope: Scope, question: DiagnoseQuestion) -> Diagnosed:
+        statement, tier = diagnosing(scope.numbers, question)
+        results = await self._asked(scope, [statement])
+        return Diagnosed([moved_of(row) for row in results[0].rows], read_cost(results), tier)
+
+    async def health(self, scope: Scope, question: HealthQuestion) -> Healthy:
+        statements = [
+            checking_health.people(scope.numbers, question),
+            checking_health.incomes(scope.numbers, question),
+        ]
+        people, earned = results = await self._asked(scope, statements)
+        return Healthy(
+            [People(**row) for row in people.rows], [Income(**row) for row in earned.rows], read_cost(results)
         )
 
     async def _listed(

@@ -19,9 +19,11 @@ from mcp.tools.channel_roi import CHANNEL_ROI
 from mcp.tools.compare_projects import COMPARE_PROJECTS
 from mcp.tools.compare_segments import COMPARE_SEGMENTS
 from mcp.tools.describe_schema import DESCRIBE_SCHEMA
+from mcp.tools.diagnose import DIAGNOSE
 from mcp.tools.forget_user import FORGET_USER
 from mcp.tools.funnel import FUNNEL
 from mcp.tools.get_stats import GET_STATS
+from mcp.tools.health import HEALTH
 from mcp.tools.lifecycle import LIFECYCLE
 from mcp.tools.list_projects import LIST_PROJECTS
 from mcp.tools.overview import OVERVIEW
@@ -30,6 +32,7 @@ from mcp.tools.query_events import QUERY_EVENTS
 from mcp.tools.realtime import REALTIME
 from mcp.tools.retention import RETENTION
 from mcp.tools.revenue import REVENUE
+from mcp.tools.scan import SCAN
 from mcp.tools.sessions import SESSIONS
 from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
@@ -41,6 +44,7 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     DESCRIBE_SCHEMA,
     REALTIME,
     OVERVIEW,
+    HEALTH,
     TIMESERIES,
     BREAKDOWN,
     RETENTION,
@@ -49,6 +53,8 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     CHANNEL_ROI,
     ATTRIBUTION,
     COMPARE_SEGMENTS,
+    SCAN,
+    DIAGNOSE,
     SESSIONS,
     PATHS,
     USER_JOURNEY,

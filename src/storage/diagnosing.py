@@ -1,0 +1,140 @@
+"""Counting both periods of `diagnose` by every dimension at once: events from the roll-ups, everything else from events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from analytics.diagnosis import DiagnoseQuestion, Moved
+from analytics.filters import Dimension
+from analytics.store import Tier
+from analytics.window import MS_PER_DAY, Window
+from storage.database import Statement
+from storage.dictionary import COLUMNS, KINDS
+from storage.measuring import VISIT, is_named, let_through, names_filtered
+from storage.sql_parts import Binder
+
+#: D1 takes so many terms of a compound SELECT.
+_TERMS: Final = 5
+
+
+def diagnosing(numbers: Sequence[int], question: DiagnoseQuestion) -> tuple[Statement, Tier]:
+    """Rows as `Moved`, with a kind of the dictionary for `by`: the values that moved most, and the rest as one."""
+    binder = Binder()
+    daily = question.metric == "events" and not question.filters
+    counted = (_from_daily if daily else _from_events)(binder, numbers, question)
+    # Rates are ranked where all of them are known; here the values with most visitors are kept.
+    size = "now + before" if question.metric == "conversion_rate" else "abs(now - before)"
+    limit = binder.bind(question.limit)
+    statement = binder.statement(f"""{counted},
+ranked AS (
+  SELECT counted.*, text.value AS value,
+         row_number() OVER (PARTITION BY counted.project, counted.kind ORDER BY {size} DESC, text.value) AS place
+    FROM counted LEFT JOIN dictionary AS text ON text.id = counted.id)
+SELECT project, kind, CASE WHEN place <= {limit} THEN value END AS value, count(*) * (place > {limit}) AS others,
+       sum(now) AS now, sum(before) AS before, sum(won_now) AS won_now, sum(won_before) AS won_before
+  FROM ranked GROUP BY project, kind, min(place, {limit} + 1)""")
+    return statement, "daily" if daily else "events"
+
+
+def moved_of(row: dict[str, Any]) -> Moved:
+    return Moved(**{"by": _DIMENSION[row["kind"]]} | {name: row[name] for name in row if name != "kind"})
+
+
+_DIMENSION: Final[dict[int, Dimension]] = {kind: name for name, kind in KINDS.items()}  # type: ignore[misc]  # kinds asked for
+
+
+def _days(question: DiagnoseQuestion) -> Iterator[dict[str, int]]:
+    """Every UTC day of both periods, and which part of it belongs to one."""
+    for now, window in ((1, Window(question.from_, question.to)), (0, question.earlier)):
+        for day in range(window.first_day, window.last_day + 1):
+            start, end = max(window.start_ms, day * MS_PER_DAY), min(window.end_ms, (day + 1) * MS_PER_DAY)
+            yield {
+                "day": day,
+                "now": now,
+                "start": start,
+                "end": end,
+                "whole": int(end - start == MS_PER_DAY),
+            }
+
+
+def _each_dimension(question: DiagnoseQuestion, base: str) -> str:
+    """Rows `project, kind, id, now, before, won_now, won_before` of the rows `project, now, won, <columns>` of `base`."""
+    terms = [
+        f"SELECT project, {KINDS[by]} AS kind, {COLUMNS[by]} AS id, sum(now) AS now, sum(NOT now) AS before,"
+        f" sum(now AND won) AS won_now, sum(NOT now AND won) AS won_before FROM {base} GROUP BY project, {COLUMNS[by]}"
+        for by in question.by
+    ]
+    compounds = [
+        "\n   UNION ALL ".join(terms[place : place + _TERMS]) for place in range(0, len(terms), _TERMS)
+    ]
+    return "\n   UNION ALL ".join(f"SELECT * FROM ({one})" for one in compounds)
+
+
+def _columns(question: DiagnoseQuestion) -> str:
+    return ", ".join(f"e.{COLUMNS[by]} AS {COLUMNS[by]}" for by in question.by)
+
+
+def _from_events(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
+    """Events that pass the filters; or of each visitor the first of a period, and whether the goal was reached in it."""
+    projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
+    names = names_filtered(question.filters)
+    named = where = ""
+    if names is not None:
+        named = "CROSS JOIN dictionary AS n "
+        wanted = binder.bind(json.dumps(names))
+        where = f""" AND n.project = p.value AND n.kind = {KINDS["event_name"]}
+     AND n.value IN (SELECT value FROM json_each({wanted})) AND e.name = n.id"""
+    spans = f"FROM json_each({projects}) AS p CROSS JOIN json_each({days}) AS d"
+    span = """e.project = p.value AND e.day = d.value ->> 'day' AND e.ts >= d.value ->> 'start'
+     AND e.ts < d.value ->> 'end'"""
+    seen = f"""WITH seen AS MATERIALIZED (
+  SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, e.ts AS ts, e.event AS event,
+         e.name AS of_name, 0 AS won, {_columns(question)}
+    {spans} {named}CROSS JOIN events AS e
+   WHERE {span}{where}{let_through(binder, question.filters)})"""
+    if question.metric == "events":
+        return f"{seen},\ncounted AS ({_each_dimension(question, 'seen')})"
+    won, goals = "0", ""
+    if question.metric == "conversion_rate":
+        goals = f""",
+goals AS MATERIALIZED (
+  SELECT DISTINCT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor
+    {spans} CROSS JOIN events AS e WHERE {span} AND {is_named(binder, question.goal or "")})"""
+        won = "(project, now, visitor) IN (SELECT project, now, visitor FROM goals)"
+    columns = ", ".join(COLUMNS[by] for by in question.by)
+    order = VISIT.replace("visitor", "now, visitor").replace("name", "of_name")
+    return f"""{seen}{goals},
+firsts AS MATERIALIZED (
+  SELECT project, now, {won} AS won, {columns}
+    FROM (SELECT *, row_number() OVER ({order}) AS nth FROM seen) WHERE nth = 1),
+counted AS ({_each_dimension(question, "firsts")})"""
+
+
+def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
+    """Whole days from `daily` and `daily_paths`, the days that a period cuts from their events."""
+    projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
+    spans = f"FROM json_each({projects}) AS p CROSS JOIN json_each({days}) AS d"
+    kinds = ", ".join(str(KINDS[by]) for by in question.by if by != "path")
+    parts = []
+    if kinds:
+        parts.append(f"""SELECT p.value AS project, r.kind AS kind, nullif(r.a, 0) AS id,
+           r.events * (d.value ->> 'now') AS now, r.events * NOT (d.value ->> 'now') AS before
+      {spans} CROSS JOIN daily AS r
+     WHERE d.value ->> 'whole' AND r.project = p.value AND r.kind IN ({kinds}) AND r.day = d.value ->> 'day'""")
+    if "path" in question.by:
+        parts.append(f"""SELECT p.value AS project, {KINDS["path"]} AS kind, nullif(r.path, 0) AS id,
+           r.events * (d.value ->> 'now') AS now, r.events * NOT (d.value ->> 'now') AS before
+      {spans} CROSS JOIN daily_paths AS r
+     WHERE d.value ->> 'whole' AND r.project = p.value AND r.day = d.value ->> 'day'""")
+    parts.append("SELECT project, kind, id, now, before FROM cut")
+    return f"""WITH edges AS MATERIALIZED (
+  SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, {_columns(question)}
+    {spans} CROSS JOIN events AS e
+   WHERE NOT d.value ->> 'whole' AND e.project = p.value AND e.day = d.value ->> 'day'
+     AND e.ts >= d.value ->> 'start' AND e.ts < d.value ->> 'end'),
+cut AS ({_each_dimension(question, "edges")}),
+counted AS (
+  SELECT project, kind, id, sum(now) AS now, sum(before) AS before, 0 AS won_now, 0 AS won_before
+    FROM ({" UNION ALL ".join(parts)}) GROUP BY project, kind, id)"""
