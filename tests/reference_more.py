@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from fractions import Fraction
+from math import hypot
 from typing import Any
 
 from tests.reference import Row, satisfies, value_of
@@ -123,12 +124,14 @@ def numbers(
     """Every measure over the events that pass the filters and are chosen by value and bucket."""
     hits = [one for one in everything if passes(one.row) and chosen(one)]
     visitors = {one.row.visitor for one in hits}
+    members: dict[int, list[Placed]] = {}
+    for one in everything:
+        members.setdefault(one.session, []).append(one)
     mine = []
-    for number in {one.session for one in everything}:
-        members = [one for one in everything if one.session == number]
-        passing = [one for one in members if passes(one.row)]
-        if passing and chosen(passing[0]):
-            mine.append([one.row for one in members])
+    for session in members.values():
+        first = next((one for one in session if passes(one.row)), None)
+        if first is not None and chosen(first):
+            mine.append([one.row for one in session])
     views = [sum(is_view(row) for row in session) for session in mine]
     lengths = [session[-1].ts_ms - session[0].ts_ms for session in mine]
     engaged = [
@@ -197,8 +200,10 @@ def ranked_values(
     """Every value with its measures: highest first, no value to measure last, then by value."""
     passes = passing(filters)
     values: list[Any] = []
+    seen: set[Any] = set()
     for one in everything:
-        if passes(one.row) and identity(one.value) not in [identity(value) for value in values]:
+        if passes(one.row) and identity(one.value) not in seen:
+            seen.add(identity(one.value))
             values.append(one.value)
     found = [
         (value, numbers(everything, passes, goal, lambda one, v=value: identity(one.value) == identity(v)))  # type: ignore[misc]
@@ -678,9 +683,22 @@ def compare_segments(
         low, high = score_interval(converted, len(visitors)) if visitors else (None, None)
         result.append(
             {"segment": name, "visitors": len(visitors), "converted": converted,
-             "rate": ratio(converted, len(visitors)), "low": low, "high": high, "verdict": "too few visitors"}
+             "rate": ratio(converted, len(visitors)), "low": low, "high": high}
         )  # fmt: skip
-    return result
+    told = verdict(*result)
+    return [row | {"verdict": told} for row in result]
+
+
+def verdict(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """Whether the difference of both rates is told from nothing, by the errors of both intervals (Newcombe)."""
+    if min(a["visitors"], b["visitors"]) < 30:
+        return "too few visitors"
+    difference = a["rate"] - b["rate"]
+    if difference > hypot(a["rate"] - a["low"], b["high"] - b["rate"]):
+        return "a is higher"
+    if -difference > hypot(a["high"] - a["rate"], b["rate"] - b["low"]):
+        return "b is higher"
+    return "no clear difference"
 
 
 def score_interval(successes: int, trials: int) -> tuple[float, float]:
