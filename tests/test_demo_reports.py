@@ -71,7 +71,7 @@ def demo() -> dict[str, Ledger]:
 def expected_rows(ledger: Ledger, tool: str, start: int, end: int, options: dict[str, Any]) -> Any:
     known: dict[str, Any] = {"now_ms": NOW} if tool in TIMED else {}
     if tool == "scan":
-        known["project"] = ledger.project["id"]
+        known["project"] = ledger.project["slug"]
     of = {"sessions": "session_list"}.get(tool, tool)
     model = getattr(reference_moved, of, None) or getattr(reference_more, of)
     return model(ledger.rows, from_ms=start, to_ms=end, **options, **known)

@@ -116,7 +116,7 @@ def test_scan(events: list[dict[str, Any]], asked: list[Any], now: str) -> None:
     ledger.service.now = now  # type: ignore[attr-defined]
     for (start, end), options in asked:
         expected = reference_moved.scan(
-            ledger.rows, from_ms=start, to_ms=end, now_ms=parse_instant(now), project=ledger.project["id"], **options
+            ledger.rows, from_ms=start, to_ms=end, now_ms=parse_instant(now), project=ledger.project["slug"], **options
         )  # fmt: skip
         window = {"from": format_instant(start), "to": format_instant(end)}
         found = ledger.service.rows(ledger.project["rk"], "scan", **window, **options)

@@ -219,7 +219,7 @@ def _runs(judged: Sequence[Judged]) -> list[list[Judged]]:
 def _row(project: Project, series: Series, run: Sequence[Judged]) -> Row:
     peak = max(run, key=lambda one: abs(one.deviation))
     start = format_instant(run[0].day.start_ms)
-    named = "\n".join([project.id, peak.kind, series.metric, series.by or "", series.value or "", start])
+    named = "\n".join([project.slug, peak.kind, series.metric, series.by or "", series.value or "", start])
     return {
         "id": hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:12],
         "kind": peak.kind,
