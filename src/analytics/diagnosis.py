@@ -11,9 +11,9 @@ from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from analytics.audience import Goal
-from analytics.filters import DIMENSIONS, Dimension, Filters
+from analytics.filters import DIMENSIONS, Dimension
 from analytics.questions import WholeNumber
-from analytics.reports import SpanQuestion
+from analytics.reports import FilteredSpanQuestion
 from analytics.scope import Project
 from analytics.store import Cost, Row, Tier
 from analytics.window import MS_PER_DAY, Window
@@ -30,18 +30,17 @@ DIAGNOSIS_DEFINITION: Final = (
 )
 
 
-class DiagnoseQuestion(SpanQuestion):
+class DiagnoseQuestion(FilteredSpanQuestion):
     """What moved a number against an earlier period of the same length."""
 
     metric: Moving = "visitors"
     goal: Goal = None
-    filters: Filters = Field(default_factory=list)
     by: Annotated[
         list[Dimension],
         Field(min_length=1),
         WithJsonSchema({"type": "array", "items": {"type": "string"}}),
     ] = Field(default_factory=lambda: list(DIMENSIONS))  # type: ignore[arg-type]  # DIMENSIONS are its values
-    days_back: Annotated[WholeNumber, Field(ge=1, le=366)] | None = None
+    days_back: WholeNumber = Field(0, ge=0, le=366)
     limit: WholeNumber = Field(5, ge=1, le=50)
 
     @field_validator("by")
@@ -51,9 +50,9 @@ class DiagnoseQuestion(SpanQuestion):
 
     @field_validator("days_back")
     @classmethod
-    def _apart(cls, days: int | None, info: ValidationInfo) -> int | None:
+    def _apart(cls, days: int, info: ValidationInfo) -> int:
         start, end = info.data.get("from_"), info.data.get("to")
-        if days is not None and start is not None and end is not None and days * MS_PER_DAY < end - start:
+        if days and start is not None and end is not None and days * MS_PER_DAY < end - start:
             raise PydanticCustomError(
                 "days_back", "must be at least as long as the window: periods may not overlap"
             )
@@ -67,8 +66,8 @@ class DiagnoseQuestion(SpanQuestion):
 
     @property
     def earlier(self) -> Window:
-        """The period that is compared with."""
-        back = self.to - self.from_ if self.days_back is None else self.days_back * MS_PER_DAY
+        """The period that is compared with: `days_back` days earlier, or right before."""
+        back = self.days_back * MS_PER_DAY or self.to - self.from_
         return Window(self.from_ - back, self.to - back)
 
 

@@ -95,8 +95,8 @@ def _weekly_review(arguments: Arguments) -> str:
         f"1. Call `describe_schema` to see which events exist.{choice}\n"
         f"2. Call `overview` with that window{asked}: every number comes with the same length of time just before.\n"
         f"3. Call `timeseries` with interval day for visitors, then for conversion_rate with {named} as goal.\n"
-        "4. Call `diagnose` for visitors and, if it changed, for conversion_rate: name what moved them. Call `scan` for days "
-        "that were unusual.\n"
+        "4. Call `diagnose` for visitors and, if it changed, for conversion_rate: name what moved them. Call `scan` for "
+        "days that were unusual.\n"
         "Write: three sentences of summary, a table of the figures with their change, what probably explains the two "
         "largest changes, and one thing to do next week."
     )

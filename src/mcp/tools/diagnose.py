@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analytics.diagnosis import DIAGNOSIS_DEFINITION, DiagnoseQuestion, diagnosis_rows
-from analytics.store import Answer
-from mcp.report import over_window
+from mcp.report import report
 from mcp.rows import NUMBER_OR_NULL, TEXT_OR_NULL, WHOLE, Rows
 from mcp.tool import UNTRUSTED, Context, Reading, Tool
 
@@ -12,8 +11,8 @@ from mcp.tool import UNTRUSTED, Context, Reading, Tool
 async def _run(question: DiagnoseQuestion, context: Context) -> Reading:
     found = await context.events.diagnose(context.scope, question)
     rows = diagnosis_rows(question, context.scope.projects, found.moved)
-    return over_window(
-        question.window, Answer(rows, found.cost, tier=found.tier), DIAGNOSIS_DEFINITION,
+    return report(
+        question, rows, found.cost, DIAGNOSIS_DEFINITION, tier=found.tier,
         metric=question.metric, compared_with=question.earlier.described(),
     )  # fmt: skip
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from analytics.health import HEALTH_DEFINITION, HealthQuestion, health_rows
-from analytics.store import Answer
-from mcp.report import over_window
+from mcp.report import report
 from mcp.rows import NUMBER_OR_NULL, TEXT, TEXT_OR_NULL, Rows
 from mcp.tool import Context, Reading, Tool
 
@@ -12,7 +11,7 @@ from mcp.tool import Context, Reading, Tool
 async def _run(question: HealthQuestion, context: Context) -> Reading:
     found = await context.events.health(context.scope, question)
     rows = health_rows(question, context.scope.projects, found)
-    return over_window(question.window, Answer(rows, found.cost), HEALTH_DEFINITION)
+    return report(question, rows, found.cost, HEALTH_DEFINITION)
 
 
 HEALTH = Tool(
