@@ -32,7 +32,13 @@ PLATFORM = {
     "_cloudflare_compat_flags",
 }
 #: Who else may parse JSON: what we wrote ourselves into KV and D1. Bodies go through analytics.intake.parse_json.
-READS_CHECKED_JSON = {"analytics/intake.py", "storage/inbox.py", "storage/key_store.py", "storage/visits.py"}
+READS_CHECKED_JSON = {
+    "analytics/intake.py",
+    "storage/inbox.py",
+    "storage/key_store.py",
+    "storage/scanning.py",
+    "storage/visits.py",
+}
 
 
 def name_of(path: Path) -> str:
