@@ -73,6 +73,16 @@ def test_a_resend_stores_nothing_and_says_so(service: Service, empty: dict[str, 
     assert all(row["url"] is None for row in stored(service, empty))
 
 
+def test_an_id_that_waits_under_another_name_is_another_event(
+    service: Service, empty: dict[str, str]
+) -> None:
+    mine = {"anonymous_id": "a", "event_id": "e-1", "timestamp": "2026-05-20T10:00:00Z"}
+    service.track(empty["sk"], {"event": "view", **mine}, {"event": "other", **mine, "event_id": "e-2"})
+    for name, duplicate in (("buy", False), ("view", True), ("buy", True), ("other", False)):
+        answer = service.post("/v1/track", {"event": name, **mine}, empty["sk"])
+        assert answer.json.get("duplicate", False) is duplicate, name
+
+
 def test_without_a_time_an_event_id_is_the_same_event_for_seven_days(
     house: InProcess, keys: dict[str, str]
 ) -> None:

@@ -188,6 +188,11 @@ def test_people_and_arrivals_go_with_what_they_are_for(house: InProcess) -> None
     assert counted() == (2, 1)
     asyncio.run(run_daily(house.wiring()))
     assert counted() == (1, 1)
+    house.track(
+        keys["sk"], {**old, "anonymous_id": "late"}, {**old, "anonymous_id": "b", "timestamp": "2026-05-18"}
+    )
+    house.fold()
+    assert counted() == (1, 1)
     house.now = "2026-05-28T12:00:00.000Z"
     asyncio.run(run_daily(house.wiring()))
     assert counted() == (1, 1)

@@ -15,7 +15,7 @@ from typing import Final
 from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.inbox import DAY, EVENT, PAYLOAD, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
+from storage.inbox import DAY, EVENT, NAMES, PAYLOAD, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
 
@@ -55,7 +55,7 @@ _TEXT_IDS: Final = """(
 _NAME_IDS: Final = f"""(
             SELECT json_group_array((SELECT d.id FROM dictionary AS d
                      WHERE d.project = i.project AND d.kind = {KINDS["event_name"]} AND d.value = text.value ->> 0))
-              FROM json_each(i.texts, '$."{KINDS["event_name"]}"') AS text)"""
+              FROM json_each(i.texts, '{NAMES}') AS text)"""
 
 
 # 1. Rows that this fold writes carry its number, so that "new" is a comparison and not a second table.

@@ -28,6 +28,9 @@ TEXT_PLACES: Final[dict[str, int]] = {kind: place for place, kind in enumerate(K
 #: The order of the kinds in `texts`: paths last, because they are many.
 _TEXT_ORDER: Final = sorted(KINDS, key=lambda kind: (kind == "path", KINDS[kind]))
 
+#: Where the names stand in `texts`; `->` would take the digits alone for the place in a list.
+NAMES: Final = f'$."{KINDS["event_name"]}"'
+
 # ?1 is the id of the key, ?2 the project, ?3 the identity, ?4 the body, ?5 the months of its events, ?6 the quota; ?7 to
 # ?11 what the fold need not look for in the body.
 _ABOUT: Final = "events, untimed, latest_ts, texts, people"
@@ -52,7 +55,7 @@ ON CONFLICT DO NOTHING"""
 
 _ACCEPT_TIMED: Final = _ACCEPT_NAMED.format(
     waiting=f"one.value ->> {TS} = mine.ts AND one.value ->> {VISITOR} = mine.visitor"
-    f" AND i.texts -> '{KINDS['event_name']}' -> (one.value ->> {TEXT_PLACES['event_name']}) ->> 0 = mine.name",
+    f" AND i.texts -> '{NAMES}' -> (one.value ->> {TEXT_PLACES['event_name']}) ->> 0 = mine.name",
     stored=f"""
      SELECT 1 FROM events AS e
       WHERE e.project = ?2 AND e.day = mine.day AND e.visitor = mine.visitor AND e.ts = mine.ts AND e.event = mine.event
