@@ -49,7 +49,7 @@ BARRED_IMPORT = """
     workers.WorkerEntrypoint = type("WorkerEntrypoint", (), {{}})
     workers.Response = type("Response", (), {{}})
     workers.Request = type("Request", (), {{}})
-    workers.wait_until = workers.waitUntil = None
+    workers.wait_until = workers.waitUntil = workers.import_from_javascript = None
     sys.modules["workers"] = workers
     for stand_in in ("js", "pyodide", "pyodide.ffi"):
         module = types.ModuleType(stand_in)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,9 +14,11 @@ import pytest
 
 from access.rate_limits import RATES, Buckets, Guard, Rate, RateLimits
 from analytics.window import format_instant, parse_instant
-from tests.house import Answer, InProcess
+from tests.house import ROOT, Answer, InProcess
 from tests.runtime import Runtime
 from web.app import App
+
+WRANGLER, ENTRY = ROOT / "wrangler.toml", ROOT / "src/entry.py"
 
 
 @pytest.fixture
@@ -127,6 +131,48 @@ def test_behind_the_bucket_the_platform_decides_and_when_it_is_away_a_verified_k
     assert platform.asked == [f"track:{project['id']}"]
     if status == 429:
         assert (answer.headers["retry-after"], answer.json["retry_after_s"]) == ("10", 10)
+
+
+def test_the_platform_is_asked_for_several_calls_at_a_time_and_none_is_lost(house: InProcess) -> None:
+    one, two = house.account("business", "One", "Two")["projects"]
+    platform = Platform(allows=True)
+    guards = {"track": Guard(platform, 10, calls=3)}
+    buckets = Buckets()
+
+    def call(key: str, isolate: Buckets = buckets) -> int:
+        house.app = App(replace(house.wiring(), limits=RateLimits(isolate, guards=guards)))
+        return house.post("/v1/track", EVENT, key).status
+
+    first, second = (f"track:{project['id']}" for project in (one, two))
+    assert [call(key) for key in (one["sk"], two["sk"], one["sk"], one["sk"], one["sk"])] == [202] * 5
+    assert platform.asked == [first, second, first]
+    assert call(one["sk"], Buckets()) == 202
+    assert platform.asked == [first, second, first, first], "another isolate asks for itself"
+    platform.answer = False
+    assert [call(one["sk"]) for _ in range(4)] == [202, 202, 429, 429], (
+        "what was granted is kept, and no more"
+    )
+    assert call(two["sk"]) == 202
+
+
+def test_prepaid_calls_of_the_most_recent_projects_are_kept_and_no_more() -> None:
+    buckets = Buckets()
+    for number in range(10_500):
+        buckets.prepay(str(number), 1)
+    assert len(buckets._prepaid) == 10_000
+    assert [buckets.spend(str(number)) for number in (499, 500, 500)] == [False, True, False]
+
+
+def test_one_isolate_alone_never_meets_a_limit_of_the_platform() -> None:
+    """What wrangler.toml allows in its period, in calls, is what the bucket allows in any such time."""
+    simple = {one["name"]: one["simple"] for one in tomllib.loads(WRANGLER.read_text())["ratelimits"]}
+    text = ENTRY.read_text()
+    for route, name in (("track", "INGEST_LIMIT"), ("batch", "BATCH_LIMIT"), ("read", "READ_LIMIT")):
+        wired = re.search(rf'_guard\(env, "{name}", (\d+)(?:, calls=(\d+))?\)', text)
+        assert wired is not None
+        assert int(wired[1]) == simple[name]["period"]
+        rate = RATES[route]
+        assert simple[name]["limit"] * int(wired[2] or 1) == rate.burst + rate.per_s * int(wired[1])
 
 
 @pytest.mark.parametrize(("allows", "status"), [(True, 401), (False, 429), (None, 429)])

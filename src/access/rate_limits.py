@@ -39,6 +39,7 @@ class Buckets:
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[tuple[Route, str], tuple[int, int]] = OrderedDict()
+        self._prepaid: OrderedDict[str, int] = OrderedDict()
 
     def take(self, route: Route, owner: str, rate: Rate, now_ms: int) -> int:
         """Takes one token. 0, or in how many milliseconds there will be one."""
@@ -52,13 +53,29 @@ class Buckets:
             self._buckets.popitem(last=False)
         return -(-missing // rate.per_s)
 
+    def prepay(self, key: str, calls: int) -> None:
+        """Keeps calls that a limiter of the platform has counted already."""
+        if calls:
+            self._prepaid[key] = self._prepaid.pop(key, 0) + calls
+        while len(self._prepaid) > _MAX_BUCKETS:
+            self._prepaid.popitem(last=False)
+
+    def spend(self, key: str) -> bool:
+        """Whether there was a prepaid call; it is spent."""
+        left = self._prepaid.pop(key, 0)
+        if left > 1:
+            self._prepaid[key] = left - 1
+        return left > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One limiter of the platform. Units: `period_s`, over which it counts and after which to come again."""
+    """One limiter of the platform. Units: `period_s`, over which it counts and after which to come again; `calls`, how
+    many calls it counts as one: an isolate asks it before the first of them."""
 
     allows: Callable[[str], Awaitable[bool]]
     period_s: int
+    calls: int = 1
 
 
 class RateLimits:
@@ -86,9 +103,12 @@ class RateLimits:
         if rate is not None and (wait_ms := self._buckets.take(route, owner, rate, now_ms)):
             limit = {"route": route, "per_s": rate.per_s, "burst": rate.burst}
             raise _too_many(-(-wait_ms // _MILLI), limit)
-        guard = self._guards.get(route)
-        if guard is not None and not await _allows(guard, f"{route}:{owner}", failing=True):
+        guard, key = self._guards.get(route), f"{route}:{owner}"
+        if guard is None or self._buckets.spend(key):
+            return
+        if not await _allows(guard, key, failing=True):
             raise _too_many(guard.period_s, {"route": route})
+        self._buckets.prepay(key, guard.calls - 1)
 
     async def refuse(self, refusal: Refusal, address: str) -> Refusal:
         """What somebody hears who could not say who they are: 401, or after too many of them 429.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import to_json as to_json_bytes
 
 from mcp.inbound import RequestId
 
@@ -33,4 +34,5 @@ def error_message(id_: RequestId, code: int, message: str, data: dict[str, Any] 
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Compact JSON. pydantic's writer takes a third of the time of the standard library's."""
+    return to_json_bytes(value).decode()

@@ -49,32 +49,36 @@ def in_pages(tool: Tool[Any]) -> Tool[Any]:
 class _Place:
     """Where a page begins. Shape: `question` has the window of the first page."""
 
+    tool: str
     question: Any
-    skip: int
-    arguments: bytes
+    skip: int = 0
 
     def sealed(self, shown: int) -> str:
         """The cursor of the page after `shown` more rows."""
         start, end = _window(self.question)
-        body = _PLACE.pack(start, end, self.skip + shown, self.arguments, _said(self.question))
+        arguments = _arguments(self.tool, self.question)
+        body = _PLACE.pack(start, end, self.skip + shown, arguments, _said(self.question))
         return base64.urlsafe_b64encode(body).decode().rstrip("=")
 
 
 def _opened(tool: str, asked: Any) -> _Place:
     """Where the asked page begins. Errors: InvalidArgumentsError for a cursor of another question."""
-    rest = asked.model_dump(mode="json", exclude={"cursor", "from_", "to"})
-    arguments = _hash(tool + to_json(rest))
     if asked.cursor is None:
-        return _Place(asked, 0, arguments)
+        return _Place(tool, asked)
     try:
         start, end, skip, hashed, said = _PLACE.unpack(
             base64.b64decode(asked.cursor + "=" * (-len(asked.cursor) % 4), altchars=b"-_", validate=True)
         )
     except (binascii.Error, struct.error, ValueError):
         raise _invalid(asked.cursor) from None
-    if hashed != arguments or (said != _said(asked) and (start, end) != _window(asked)):
+    if hashed != _arguments(tool, asked) or (said != _said(asked) and (start, end) != _window(asked)):
         raise _invalid(asked.cursor)
-    return _Place(asked.model_copy(update={"from_": start, "to": end}), skip, arguments)
+    return _Place(tool, asked.model_copy(update={"from_": start, "to": end}), skip)
+
+
+def _arguments(tool: str, asked: Any) -> bytes:
+    """What makes two questions the same but for their window."""
+    return _hash(tool + to_json(asked.model_dump(mode="json", exclude={"cursor", "from_", "to"})))
 
 
 def _page(whole: Reading, place: _Place) -> Reading:

@@ -28,7 +28,7 @@ from mcp.protocol import (
 )
 from mcp.resource_methods import ResourceMethods
 from mcp.resources import Resource
-from mcp.stream import streamed, takes_stream
+from mcp.stream import streamed, takes_stream, wants_progress
 from mcp.templates import Template
 from mcp.tool import Context, Tool
 from mcp.tool_methods import ToolMethods
@@ -80,10 +80,14 @@ class McpServer:
             return Reply(inbound.status, to_json(_rejection(inbound)))
         if isinstance(inbound, Batch):
             return await self._answer_all(inbound, context, log)
-        if takes_stream(headers):
+        if self.may_speak_first(inbound) and takes_stream(headers):
             return await self._answer_or_stream(inbound, context, log)
         status, message = await self._answer_one(inbound, context, log)
         return Reply(status, to_json(message))
+
+    def may_speak_first(self, request: Accepted) -> bool:
+        """Whether anything can be said ahead of the answer: only then is it worth waiting for both at once."""
+        return request.method == "subscriptions/listen" or wants_progress(request)
 
     async def _answer_all(self, batch: Batch, context: Context, log: Log) -> Reply:
         messages = []

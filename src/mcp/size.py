@@ -13,6 +13,8 @@ MAX_TEXT: Final = 100_000
 
 def fitting(rows: Sequence[Any]) -> int:
     """How many rows, from the first on, make a JSON text of at most MAX_TEXT characters; one at least."""
+    if len(to_json(rows)) <= MAX_TEXT:
+        return len(rows)
     length = 1
     for count, row in enumerate(rows):
         length += len(to_json(row)) + 1

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from analytics.store import ScopeWithdrawnError
+from mcp.inbound import Accepted
 from mcp.messages import Message, Notify, Reply, to_json
 from mcp.tool import Context
 
@@ -24,6 +25,12 @@ def takes_stream(headers: Mapping[str, str]) -> bool:
     """Whether the client lists the event stream in `Accept`; a family such as `*/*` is not enough."""
     accepted = headers.get("accept", "").split(",")
     return any(part.split(";")[0].strip().lower() == "text/event-stream" for part in accepted)
+
+
+def wants_progress(request: Accepted) -> bool:
+    """Whether the request says under which token progress is to be reported."""
+    meta = request.params.get("_meta")
+    return isinstance(meta, dict) and "progressToken" in meta
 
 
 async def streamed(run: Run, withdrawn: Message) -> Reply:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+from pydantic_core import from_json
 
 from storage.database import Result, Statement
 
 
 class D1:
-    """The port over `env.DB`, as the Workers SDK wraps it."""
+    """The port over D1's batch: `send` runs statements and gives the JSON text of D1's answer."""
 
-    def __init__(self, binding: Any) -> None:
-        self._binding = binding
+    def __init__(self, send: Callable[[Sequence[Statement]], Awaitable[str]]) -> None:
+        self._send = send
 
     async def batch(self, statements: Sequence[Statement]) -> list[Result]:
-        prepared = [self._binding.prepare(one.sql).bind(*one.parameters) for one in statements]
-        return [_result(result) for result in await self._binding.batch(prepared)]
+        return [_result(result) for result in from_json(await self._send(statements))]
 
 
-def _result(result: Any) -> Result:
+def _result(result: dict[str, Any]) -> Result:
     meta = result["meta"]
     return Result(
         rows=result["results"],

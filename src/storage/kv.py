@@ -6,14 +6,14 @@ from typing import Any
 
 
 class KV:
-    """The port over `env.KEYS`, as the Workers SDK wraps it."""
+    """The port over the binding as JavaScript has it."""
 
     def __init__(self, binding: Any) -> None:
         self._binding = binding
 
     async def get(self, name: str) -> str | None:
-        text: str | None = await self._binding.get(name)
-        return text
+        text = await self._binding.get(name)
+        return text if isinstance(text, str) else None  # JavaScript's null is not None
 
     async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
         options = {} if expiration_s is None else {"expiration": expiration_s}

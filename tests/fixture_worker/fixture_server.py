@@ -18,6 +18,10 @@ class FixtureServer(McpServer):
         for method in ("logging/setLevel", "resources/subscribe", "resources/unsubscribe"):
             self.methods["legacy"][method] = _taken
 
+    def may_speak_first(self, request: Accepted) -> bool:
+        """The suite's tools log whether or not anybody asked."""
+        return True
+
 
 async def _taken(_request: Accepted, _context: Context, _log: Log) -> dict[str, Any]:
     return {}
