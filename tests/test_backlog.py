@@ -30,8 +30,9 @@ def counted(house: InProcess, key: str) -> Any:
 
 
 def round_trips(house: InProcess) -> list[bool]:
-    """Of each batch since the last time: whether it folded."""
-    tried = [any(FOLDED in one.sql for one in statements) for statements in house.faults.tried]
+    """Of each batch behind the guard since the last time: whether it folded."""
+    guarded = [statements for statements in house.faults.tried if "AS waiting" in statements[0].sql]
+    tried = [any(FOLDED in one.sql for one in statements) for statements in guarded]
     house.faults.tried.clear()
     return tried
 
