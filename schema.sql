@@ -94,26 +94,40 @@ CREATE TABLE IF NOT EXISTS retention (
 ) STRICT;
 
 -- Tier 3. One row: one event. The key is the de-duplication: same project, name, visitor, time and event_id = same event.
--- `day` is the UTC day of `ts`; `visitor` and `event` are 63-bit hashes of anonymous_id and event_id; `name` to `rule`
--- are dictionary ids, NULL where absent; `payload` is a JSON array whose places src/storage/event_rows.py names.
+-- `day` is the UTC day of `ts`. `visitor` and `event` are the 63-bit keys of anonymous_id and event_id, and these two columns
+-- what brings the texts back (src/storage/ids.py). `name` to `site` are dictionary ids, NULL where absent. The URL is site,
+-- path and `tail`; it and the referrer are shortened (src/storage/addresses.py). NULL for a default: `session_id` of the
+-- visitor's half hour, `properties` `{}`. `ip_high` and `ip_low` are the two halves of ip_hash; `origin` is a number of
+-- src/storage/inbox.py; `delay_ms` is how long after `ts` the event arrived.
 CREATE TABLE IF NOT EXISTS events (
-  project     INTEGER NOT NULL,
-  day         INTEGER NOT NULL,
-  name        INTEGER NOT NULL,
-  visitor     INTEGER NOT NULL,
-  ts          INTEGER NOT NULL,
-  event       INTEGER NOT NULL,
-  source      INTEGER NOT NULL,
-  medium      INTEGER NOT NULL,
-  campaign    INTEGER,
-  country     INTEGER NOT NULL,
-  device_type INTEGER NOT NULL,
-  browser     INTEGER NOT NULL,
-  os          INTEGER NOT NULL,
-  path        INTEGER,
-  rule        INTEGER NOT NULL,
-  fold        INTEGER NOT NULL,
-  payload     TEXT NOT NULL,
+  project      INTEGER NOT NULL,
+  day          INTEGER NOT NULL,
+  name         INTEGER NOT NULL,
+  visitor      INTEGER NOT NULL,
+  ts           INTEGER NOT NULL,
+  event        INTEGER NOT NULL,
+  source       INTEGER NOT NULL,
+  medium       INTEGER NOT NULL,
+  campaign     INTEGER,
+  country      INTEGER NOT NULL,
+  device_type  INTEGER NOT NULL,
+  browser      INTEGER NOT NULL,
+  os           INTEGER NOT NULL,
+  path         INTEGER,
+  rule         INTEGER NOT NULL,
+  site         INTEGER,
+  fold         INTEGER NOT NULL,
+  anonymous_id ANY NOT NULL,
+  event_id     ANY NOT NULL,
+  user_id      TEXT,
+  session_id   TEXT,
+  tail         TEXT,
+  referrer     TEXT,
+  properties   TEXT,
+  ip_high      INTEGER,
+  ip_low       INTEGER,
+  origin       INTEGER NOT NULL,
+  delay_ms     INTEGER NOT NULL,
   PRIMARY KEY (project, day, name, visitor, ts, event)
 ) STRICT, WITHOUT ROWID;
 
@@ -165,13 +179,14 @@ CREATE TABLE IF NOT EXISTS daily (
   PRIMARY KEY (project, kind, day, a, b)
 ) STRICT, WITHOUT ROWID;
 
--- Tier 1 for paths, which are too many to carry uniques. One row: one path on one day; 0 = events without a path.
+-- Tier 1 for paths, which are too many to carry uniques. One row: one path of one site on one day; 0 = events without.
 CREATE TABLE IF NOT EXISTS daily_paths (
   project INTEGER NOT NULL,
   day     INTEGER NOT NULL,
   path    INTEGER NOT NULL,
+  site    INTEGER NOT NULL,
   events  INTEGER NOT NULL,
-  PRIMARY KEY (project, day, path)
+  PRIMARY KEY (project, day, path, site)
 ) STRICT, WITHOUT ROWID;
 
 -- One row: a person (63-bit hash of user_id) was seen on a device. Finds the events of a person without reading all.

@@ -16,6 +16,7 @@ from storage import forget as forgetting
 from storage.database import Database, Result, Statement
 from storage.dictionary import KINDS
 from storage.event_store import SqlEventStore
+from storage.inbox import KEPT_PLACES
 from storage.tiers import TAILS
 from tests.house import InProcess, Service
 from tests.test_rollups import Folded, compare_once
@@ -30,8 +31,12 @@ def people_at(chance: random.Random) -> Any:
         user = chance.choice([None, None, *PEOPLE])
         event = replace(event, user_id=user, timed_by_client=chance.random() < 0.7)
         if user and chance.random() < 0.3:
-            return replace(event, path=f"/of/{user}", campaign=user, event_name=f"by {user}")
-        return event
+            address = {
+                "url": f"https://{user.split('@')[0]}.example/of/{user}?of={user}",
+                "path": f"/of/{user}",
+            }
+            return replace(event, **address, campaign=user, event_name=f"by {user}")
+        return replace(event, url=chance.choice([None, f"https://site.example{event.path or '/'}"]))
 
     return changed
 
@@ -53,14 +58,15 @@ def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
     tails = ", ".join(f"CASE WHEN day - {first_day} >= {k} THEN t{k} END" for k in range(TAILS))
     return {
         "daily": table(f"SELECT a, b, kind, day, events, {tails} FROM daily", range(2)),
-        "daily_paths": table("SELECT path, day, events FROM daily_paths", range(1)),
+        "daily_paths": table("SELECT path, site, day, events FROM daily_paths", range(2)),
         "visitor_days": table(
             "SELECT source, medium, campaign, country, device_type, browser, os, visitor, day, events"
             " FROM visitor_days",
             range(7),
         ),
         "events": table(
-            "SELECT name, path, campaign, day, visitor, ts, event, payload FROM events", range(3)
+            f"SELECT name, path, campaign, site, day, visitor, ts, event, {', '.join(KEPT_PLACES)} FROM events",
+            range(4),
         ),
         "people": table("SELECT person, visitor FROM people", range(0)),
         "arrivals": table("SELECT event, ts FROM arrivals", range(0)),

@@ -9,6 +9,7 @@ import hmac
 import json
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -41,12 +42,10 @@ def stored(service: Service, keys: dict[str, str], query: str = "") -> list[dict
     return rows
 
 
-def payloads(house: InProcess, keys: dict[str, str]) -> list[list[Any]]:
-    """What the table of events keeps beside its columns: 3 is the session, 7 the hash of the address."""
+def kept(house: InProcess, keys: dict[str, str], column: str) -> list[Any]:
+    """What the table of events holds that no answer shows."""
     stored(house, keys)
-    return [
-        json.loads(row[0]) for row in house.db.connection.execute("SELECT payload FROM events ORDER BY ts")
-    ]
+    return [row[0] for row in house.db.connection.execute(f"SELECT {column} FROM events ORDER BY ts")]
 
 
 def track(house: InProcess, keys: dict[str, str], headers: dict[str, str] | None = None, **event: Any) -> Any:
@@ -197,7 +196,7 @@ def test_an_address_is_kept_as_a_hash_of_the_day_only(house: InProcess, keys: di
     for now in ("2026-05-10T09:00:00Z", "2026-05-10T23:00:00Z", "2026-05-11T09:00:00Z"):
         house.now = now
         track(house, keys, address)
-    hashes = [payload[7] for payload in payloads(house, keys)]
+    hashes = kept(house, keys, "printf('%016x%016x', ip_high, ip_low)")
     day = hmac.digest(f"{SALT}2026-05-10".encode(), b"203.0.113.77", sha256)[:16].hex()
     assert hashes[:2] == [day, day]
     assert hashes[2] != day
@@ -212,7 +211,7 @@ def test_the_session_is_the_visitors_half_hour_of_the_events_own_time(
     assert default_session_id("ada", parse_instant("2026-05-10T09:30:00Z")) == "ada-988003"
     track(house, keys, anonymous_id="ada", timestamp=AT)
     track(house, keys, anonymous_id="ada", timestamp="2026-05-10T10:00:00Z", session_id="own")
-    assert [payload[3] for payload in payloads(house, keys)] == [None, "own"]
+    assert kept(house, keys, "session_id") == [None, "own"]
 
 
 def test_no_table_holds_an_address_a_user_agent_or_a_cookie(house: InProcess, keys: dict[str, str]) -> None:
@@ -233,3 +232,61 @@ def test_no_table_holds_an_address_a_user_agent_or_a_cookie(house: InProcess, ke
         assert "canary" not in text.lower()
         assert "203.0.113.77" not in text
         assert "AppleWebKit" not in text
+
+
+# --- what a row leaves out comes back ---
+
+
+def test_events_come_back_as_they_were_sent(service: Service, empty: dict[str, str]) -> None:
+    """However ids, URLs and referrers are written: storage keeps only what it cannot put together again."""
+    site, uuid = "https://site.example", "5f0c3b1e-9a1d-4c77-8e21-d0f1a2b3c4d5"
+    sent: list[dict[str, Any]] = [
+        {
+            "url": f"{site}/a?utm_source=X&utm_medium=cpc&utm_content=1#f",
+            "referrer": "https://www.google.com/",
+        },
+        {"url": f"{site}/a/b?x=utm_source=", "path": "/a", "referrer": f"{site}/a?b"},
+        {"url": f"{site}?gclid=1", "path": "/elsewhere", "referrer": f"{site}"},
+        {"url": "HTTPS://Site.Example:8443", "referrer": "https://www.google.de/?q=fbclid="},
+        {"path": "/only", "referrer": "android-app://com.example"},
+        {"url": f"{site}/?", "referrer": ""},
+        {},
+    ]
+    ids = [
+        uuid,
+        uuid.upper(),
+        uuid.replace("-4c77-", "-1c77-"),
+        "7",
+        "ä 'quoted' {id}",
+        "anon_5f0c",
+        uuid[:-1] + "6",
+    ]
+    for minute, (event, visitor) in enumerate(zip(sent, ids, strict=True)):
+        event |= {"event": "view", "anonymous_id": visitor, "timestamp": f"2026-05-10T09:{minute:02}:00.000Z"}
+    sent[0] |= {"user_id": uuid, "properties": {"a": 1.50, "b": [None, "ü"], "": {}}}
+    service.track(empty["sk"], *sent)
+    rows = service.get("/v1/query?from=2026-05-10&to=2026-05-11", empty["rk"]).json["rows"][::-1]
+    for event, row in zip(sent, rows, strict=True):
+        for name in ("timestamp", "anonymous_id", "user_id", "url", "referrer"):
+            assert row[name] == event.get(name), event
+        assert json.loads(row["properties"]) == event.get("properties", {})
+    assert [row["path"] for row in rows] == ["/a", "/a", "/elsewhere", "/", "/only", "/", None]
+    assert rows[0]["properties"] == '{"a":1.5,"b":[null,"ü"],"":{}}'
+    for event in sent:
+        found = service.get(
+            f"/v1/query?from=2026-05-10&to=2026-05-11&anonymous_id={quote(event['anonymous_id'])}",
+            empty["rk"],
+        )
+        assert [row["timestamp"] for row in found.json["rows"]] == [event["timestamp"]]
+    sessions = service.rows(empty["rk"], "sessions", from_="2026-05-10", to="2026-05-11")
+    assert [row["anonymous_id"] for row in sessions] == ids[::-1]
+    journey = service.rows(
+        empty["rk"], "user_journey", from_="2026-05-10", to="2026-05-11", anonymous_id=uuid
+    )
+    assert [(row["anonymous_id"], row["user_id"], row["properties"]) for row in journey] == [
+        (uuid, uuid, rows[0]["properties"])
+    ]
+    hosts = service.rows(empty["rk"], "breakdown", from_="2026-05-10", to="2026-05-11", by="referrer_host")
+    assert {row["referrer_host"]: row["events"] for row in hosts} == {
+        "google.com": 1, "site.example": 2, "google.de": 1, "com.example": 1, None: 2,
+    }  # fmt: skip

@@ -27,7 +27,7 @@ def _events(binder: Binder, numbers: Sequence[int], question: SchemaQuestion) ->
         days += ","
     return f"""WITH RECURSIVE {days}
 held AS MATERIALIZED (
-  SELECT p.value AS project, e.name AS name, e.visitor AS visitor, e.ts AS ts, e.payload AS payload {source}),
+  SELECT p.value AS project, e.name AS name, e.visitor AS visitor, e.ts AS ts, e.properties AS properties {source}),
 ranked AS (
   SELECT *, row_number() OVER (PARTITION BY project ORDER BY count DESC, event) AS place FROM (
     SELECT held.project AS project, name, text.value AS event, count(*) AS count, count(DISTINCT visitor) AS visitors,
@@ -42,7 +42,7 @@ def _carried(binder: Binder, numbers: Sequence[int], question: SchemaQuestion) -
 carried AS MATERIALIZED (
   SELECT top.project AS project, top.event AS event, one.key AS property, one.type AS type, {_TAGGED} AS value
     FROM held AS h JOIN named AS top ON top.project = h.project AND top.name = h.name
-    CROSS JOIN json_each(h.payload, '$[6]') AS one
+    CROSS JOIN json_each(h.properties) AS one
    WHERE one.type <> 'null')"""
 
 

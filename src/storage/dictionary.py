@@ -21,6 +21,7 @@ KINDS: Final[dict[str, int]] = {
     "os": 8,
     "path": 9,
     "rule": 10,
+    "site": 11,
 }
 
 #: The column of `events` that holds the id of each kind of text.

@@ -8,23 +8,21 @@ from typing import Final
 from analytics.questions import EventsQuestion
 from analytics.store import Place, Row
 from analytics.window import Window, format_instant
+from storage.addresses import referrer_of, url_of
 from storage.database import Statement
-from storage.dictionary import COLUMNS, KINDS, hash63
+from storage.dictionary import COLUMNS, KINDS
+from storage.ids import key_of, text_of
 from storage.sql_parts import Binder
 
-#: The places of `events.payload`: what is returned or matched, but never grouped by. inbox.py writes them.
-#: 0 event_id, 1 anonymous_id, 2 user_id, 3 session_id (null: the default one), 4 url, 5 referrer, 6 properties,
-#: 7 ip_hash, 8 origin, 9 received_ms
-PAYLOAD_USER_ID: Final = 2
-
 _LABELLED: Final = """
-SELECT newest.ts, name.value AS event_name, newest.payload ->> 1 AS anonymous_id, newest.payload ->> 2 AS user_id,
+SELECT newest.ts, name.value AS event_name,
+       {anonymous_id} AS anonymous_id, newest.user_id AS user_id,
        source.value AS source, medium.value AS medium, campaign.value AS campaign,
        substr(rule.value, 1, instr(rule.value, ':') - 1) AS source_confidence,
-       newest.payload ->> 5 AS referrer, newest.payload ->> 4 AS url, path.value AS path, country.value AS country,
-       device_type.value AS device_type, newest.payload -> 6 AS properties,
+       {referrer} AS referrer, {url} AS url, path.value AS path,
+       country.value AS country, device_type.value AS device_type, coalesce(newest.properties, '{{}}') AS properties,
        CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor,
-       newest.payload ->> 8 AS at_origin
+       newest.origin AS at_origin
   FROM (SELECT e.* FROM events AS e WHERE e.project = ?1{conditions}
         {newest_first} LIMIT {limit}) AS newest
   LEFT JOIN dictionary AS name ON name.id = newest.name
@@ -33,6 +31,7 @@ SELECT newest.ts, name.value AS event_name, newest.payload ->> 1 AS anonymous_id
   LEFT JOIN dictionary AS campaign ON campaign.id = newest.campaign
   LEFT JOIN dictionary AS rule ON rule.id = newest.rule
   LEFT JOIN dictionary AS path ON path.id = newest.path
+  LEFT JOIN dictionary AS site ON site.id = newest.site
   LEFT JOIN dictionary AS country ON country.id = newest.country
   LEFT JOIN dictionary AS device_type ON device_type.id = newest.device_type
  {newest_first_again}"""
@@ -83,9 +82,9 @@ def select_events(project: int, question: EventsQuestion, rest: Beyond | None = 
             text = f"SELECT id FROM dictionary WHERE project = ?1 AND kind = {KINDS[kind]}"
             conditions.append(f"e.{COLUMNS[kind]} = ({text} AND value = {binder.bind(wanted)})")
     if question.anonymous_id is not None:
-        conditions.append(f"e.visitor = CAST({binder.bind(str(hash63(question.anonymous_id)))} AS INTEGER)")
+        conditions.append(f"e.visitor = CAST({binder.bind(str(key_of(question.anonymous_id)))} AS INTEGER)")
     if question.user_id is not None:
-        conditions.append(f"e.payload ->> {PAYLOAD_USER_ID} = {binder.bind(question.user_id)}")
+        conditions.append(f"e.user_id = {binder.bind(question.user_id)}")
     where = "".join(f"\n   AND {condition}" for condition in conditions)
     return binder.statement(_newest(where, binder.bind(question.limit + 1)))
 
@@ -98,7 +97,15 @@ def select_recent(project: int, limit: int) -> Statement:
 def _newest(conditions: str, limit: str) -> str:
     """The rows are chosen first: a day has thousands, and only those shown are worth looking up their texts."""
     first, again = _NEWEST_FIRST.format("e"), _NEWEST_FIRST.format("newest")
-    return _LABELLED.format(conditions=conditions, newest_first=first, limit=limit, newest_first_again=again)
+    return _LABELLED.format(
+        anonymous_id=text_of("newest.visitor", "newest.anonymous_id"),
+        referrer=referrer_of("newest"),
+        url=url_of("newest", "site.value", "path.value"),
+        conditions=conditions,
+        newest_first=first,
+        limit=limit,
+        newest_first_again=again,
+    )
 
 
 def _after(binder: Binder, place: Place) -> str:

@@ -36,7 +36,7 @@ from storage.fold import WAITING_PROJECTS, fold
 from storage.forget import count_subject, look_for, sweep
 from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
-from storage.inbox import accept
+from storage.inbox import ORIGINS, accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.reports import SqlReports
 from storage.unfold import unfold
@@ -245,7 +245,7 @@ class SqlEventStore(SqlReports):
         ids = [project.id if scope.spans_projects else None for project in scope.projects]
         rows = [label(row, ids[position]) for row, position in merged[:limit]]
         last = place_of(*merged[limit - 1]) if len(merged) > limit else None
-        origins = Counter(row["at_origin"] for row, _ in merged[:limit])
+        origins = Counter(ORIGINS[row["at_origin"]] for row, _ in merged[:limit])
         return Answer(rows, _cost(results), truncated=last is not None, last=last, origins=origins)
 
     async def _planned(

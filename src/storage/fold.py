@@ -15,7 +15,7 @@ from typing import Final
 from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.inbox import DAY, EVENT, NAMES, PAYLOAD, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
+from storage.inbox import DAY, EVENT, KEPT_PLACES, NAMES, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
 
@@ -85,9 +85,9 @@ ON CONFLICT (project, event) DO UPDATE SET ts = excluded.ts, claim = excluded.cl
 # 4. The events themselves; the key drops what is there already.
 _TEXT_COLUMNS: Final = ", ".join(COLUMNS[kind] for kind in KINDS)
 _EVENTS: Final = f"""
-INSERT INTO events (project, day, visitor, ts, event, payload, fold, {_TEXT_COLUMNS})
-SELECT w.project, w.event ->> {DAY}, w.event ->> {VISITOR}, w.event ->> {TS}, w.event ->> {EVENT},
-       w.event -> {PAYLOAD}, w.fold,
+INSERT INTO events (project, day, visitor, ts, event, fold, {", ".join(KEPT_PLACES)}, {_TEXT_COLUMNS})
+SELECT w.project, w.event ->> {DAY}, w.event ->> {VISITOR}, w.event ->> {TS}, w.event ->> {EVENT}, w.fold,
+       {", ".join(f"w.event ->> {place}" for place in KEPT_PLACES.values())},
        {", ".join(f"w.ids ->> (w.event ->> {TEXT_PLACES[kind]})" for kind in KINDS)}
   FROM {_waiting(_TEXT_IDS)}
  WHERE {_WANTED}
@@ -99,7 +99,8 @@ ON CONFLICT DO NOTHING"""
 
 #: What the roll-ups are kept by; `fresh` in every statement below is a list of events with these columns.
 FRESH_COLUMNS: Final = """e.project, e.day, e.name, e.visitor, e.ts, e.event, e.source, e.medium,
-         coalesce(e.campaign, 0) AS campaign, e.country, e.device_type, e.browser, e.os, coalesce(e.path, 0) AS path"""
+         coalesce(e.campaign, 0) AS campaign, e.country, e.device_type, e.browser, e.os, coalesce(e.path, 0) AS path,
+         coalesce(e.site, 0) AS site"""
 
 #: The events this fold stored, each once.
 _FRESH: Final = f"""
@@ -112,14 +113,14 @@ fresh AS MATERIALIZED (
 
 
 # 5. Tier 1: daily.py.
-# 6. Paths: counts only.
+# 6. Paths, and the sites they are of: counts only.
 def change_paths(fresh: str, sign: str = "") -> str:
     """The same for the counts by path."""
     return f"""
-INSERT INTO daily_paths (project, day, path, events)
+INSERT INTO daily_paths (project, day, path, site, events)
 WITH {fresh}
-SELECT project, day, path, {sign}count(*) FROM fresh WHERE true GROUP BY project, day, path
-ON CONFLICT (project, day, path) DO UPDATE SET events = daily_paths.events + excluded.events"""
+SELECT project, day, path, site, {sign}count(*) FROM fresh WHERE true GROUP BY project, day, path, site
+ON CONFLICT (project, day, path, site) DO UPDATE SET events = daily_paths.events + excluded.events"""
 
 
 # 7. Tier 2; after tier 1, which reads it as it was before this fold.

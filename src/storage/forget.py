@@ -8,7 +8,6 @@ from typing import Final
 from analytics.scope import Scope
 from storage.database import Statement
 from storage.dictionary import hash63
-from storage.event_rows import PAYLOAD_USER_ID
 from storage.guard import MAY_WRITE
 from storage.tiers import NAME_KIND
 from storage.unfold import KEY, delete_unused_texts
@@ -23,8 +22,8 @@ _DEVICES: Final = """
 SELECT visitor FROM people WHERE project = ?2 AND person = ?3 ->> 'person' ORDER BY visitor LIMIT ?4"""
 
 #: Their own events; of the same devices also those of nobody, when they say so; never those of somebody else.
-_THEIRS: Final = f"""(e.payload ->> {PAYLOAD_USER_ID} = ?3 ->> 'user_id'
-     OR (?3 ->> 'include_anonymous' AND e.payload ->> {PAYLOAD_USER_ID} IS NULL))"""
+_THEIRS: Final = """(e.user_id = ?3 ->> 'user_id'
+     OR (?3 ->> 'include_anonymous' AND e.user_id IS NULL))"""
 
 #: Every event `e` of the visitor-day `v`, sought under each name `n` that occurred on the day.
 _OF_THE_DAY: Final = f"""n.project = ?2 AND n.kind = {NAME_KIND} AND n.day = v.day
@@ -81,14 +80,14 @@ SELECT coalesce(sum(going), 0) AS events, count(nullif(going, 0)) AS visitor_day
     SELECT sum(goes) AS going, sum(nobodys) AS unnamed, min(CASE WHEN goes THEN ts END) AS first_ms,
            max(CASE WHEN goes THEN ts END) AS last_ms
       FROM (
-        SELECT e.visitor, e.day, e.ts, e.payload ->> {PAYLOAD_USER_ID} IS NULL AS nobodys,
-               ?3 ->> 'include_anonymous' OR e.payload ->> {PAYLOAD_USER_ID} IS NOT NULL AS goes
+        SELECT e.visitor, e.day, e.ts, e.user_id IS NULL AS nobodys,
+               ?3 ->> 'include_anonymous' OR e.user_id IS NOT NULL AS goes
           FROM (SELECT DISTINCT d.visitor, v.day FROM people AS d CROSS JOIN visitor_days AS v
                  WHERE d.project = ?2 AND d.person = ?3 ->> 'person' AND v.project = ?2 AND v.visitor = d.visitor) AS theirs
                CROSS JOIN daily AS n CROSS JOIN events AS e
          WHERE n.project = ?2 AND n.kind = {NAME_KIND} AND n.day = theirs.day
            AND e.project = ?2 AND e.day = theirs.day AND e.name = n.a AND e.visitor = theirs.visitor
-           AND coalesce(e.payload ->> {PAYLOAD_USER_ID}, ?3 ->> 'user_id') = ?3 ->> 'user_id')
+           AND coalesce(e.user_id, ?3 ->> 'user_id') = ?3 ->> 'user_id')
      GROUP BY visitor, day)"""
 
 

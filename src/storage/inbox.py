@@ -8,22 +8,42 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from analytics.event import Event, compact_json, default_session_id
+from analytics.event import Event, Origin, compact_json, default_session_id
 from analytics.window import day_of
+from storage.addresses import shorten, split_url
 from storage.database import Statement
 from storage.dictionary import KINDS, hash63
 from storage.guard import MAY_WRITE
+from storage.ids import split
 from storage.usage import HAS_ROOM, Demand
 
 #: How long an `event_id` that came without a timestamp marks a resend (contract.md §2).
 RESEND_WINDOW_MS: Final = 7 * 86_400_000
 
-#: One event on its way in is a JSON array with these places, and then one text for each kind of the dictionary: in `body`
-#: the place of the text among all `texts` of the request, so that a fold looks each text up once and not for each event.
-DAY, VISITOR, TS, EVENT, UNTIMED, PAYLOAD, PERSON, FIRST_TEXT = range(8)
+#: One event on its way in is a JSON array with these places, then one value for each column that is kept as it is, then one
+#: text for each kind of the dictionary: in `body` the place of the text among all `texts` of the request, so that a fold
+#: looks each text up once and not for each event.
+DAY, VISITOR, TS, EVENT, UNTIMED, PERSON, FIRST_KEPT = range(7)
+
+#: The place of each column of `events` that holds what came, and that no question groups by.
+KEPT_PLACES: Final[dict[str, int]] = {
+    column: place
+    for place, column in enumerate(
+        (
+            "anonymous_id", "event_id", "user_id", "session_id", "tail", "referrer", "properties",
+            "ip_high", "ip_low", "origin", "delay_ms",
+        ),
+        start=FIRST_KEPT,
+    )
+}  # fmt: skip
 
 #: The place of each kind's text.
-TEXT_PLACES: Final[dict[str, int]] = {kind: place for place, kind in enumerate(KINDS, start=FIRST_TEXT)}
+TEXT_PLACES: Final[dict[str, int]] = {
+    kind: place for place, kind in enumerate(KINDS, start=FIRST_KEPT + len(KEPT_PLACES))
+}
+
+#: The numbers that stand for origins in `events.origin`: never renumber, only add.
+ORIGINS: Final[tuple[Origin, ...]] = ("browser", "server", "agent")
 
 #: The order of the kinds in `texts`: paths last, because they are many.
 _TEXT_ORDER: Final = sorted(KINDS, key=lambda kind: (kind == "path", KINDS[kind]))
@@ -140,19 +160,35 @@ def _identity(row: Sequence[Any]) -> str:
 
 
 def _row(event: Event) -> list[Any]:
-    session = (
-        None if event.session_id == default_session_id(event.anonymous_id, event.ts_ms) else event.session_id
-    )
-    payload = [
-        event.event_id, event.anonymous_id, event.user_id, session, event.url, event.referrer,
-        from_json(event.properties), event.ip_hash, event.origin, event.received_ms,
-    ]  # fmt: skip
+    visitor, anonymous_id = split(event.anonymous_id)
+    number, event_id = split(event.event_id)
+    site, tail = split_url(event.url, event.path)
+    own_session = event.session_id != default_session_id(event.anonymous_id, event.ts_ms)
+    kept = {
+        "anonymous_id": anonymous_id,
+        "event_id": event_id,
+        "user_id": event.user_id,
+        "session_id": event.session_id if own_session else None,
+        "tail": tail,
+        "referrer": shorten(event.referrer, site),
+        "properties": None if event.properties == "{}" else from_json(event.properties),
+        "ip_high": _half(event.ip_hash[:16]),
+        "ip_low": _half(event.ip_hash[16:]),
+        "origin": ORIGINS.index(event.origin),
+        "delay_ms": event.received_ms - event.ts_ms,
+    }
     return [
-        day_of(event.ts_ms), hash63(event.anonymous_id), event.ts_ms, hash63(event.event_id),
-        int(event.named_by_client and not event.timed_by_client), payload,
+        day_of(event.ts_ms), visitor, event.ts_ms, number,
+        int(event.named_by_client and not event.timed_by_client),
         None if event.user_id is None else hash63(event.user_id),
-        *(_text(event, kind) for kind in KINDS),
+        *(kept[column] for column in KEPT_PLACES),
+        *(site if kind == "site" else _text(event, kind) for kind in KINDS),
     ]  # fmt: skip
+
+
+def _half(digits: str) -> int | None:
+    """Sixteen hex digits as SQLite keeps 64 bits: signed."""
+    return int.from_bytes(bytes.fromhex(digits), signed=True) if digits else None
 
 
 def _text(event: Event, kind: str) -> str | None:

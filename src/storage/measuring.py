@@ -18,6 +18,7 @@ from analytics.measures import (
     Measurement,
 )
 from analytics.window import MS_PER_DAY, MS_PER_HOUR, Window
+from storage.addresses import referrer_of
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.sql_parts import Binder, holds, in_window, named_in_window
@@ -48,16 +49,16 @@ _FIRST_DAY: Final[dict[Interval, str]] = {
 }
 
 #: The host of a referrer: between `://` and the next `/ ? # :`, in lower case, without `www.`; NULL without a scheme.
-_REFERRER_HOST: Final = """(SELECT CASE WHEN substr(host, 1, 4) = 'www.' THEN substr(host, 5) ELSE host END
+_REFERRER_HOST: Final = f"""(SELECT CASE WHEN substr(host, 1, 4) = 'www.' THEN substr(host, 5) ELSE host END
     FROM (SELECT lower(substr(rest, 1, instr(rest, '/') - 1)) AS host
       FROM (SELECT replace(replace(replace(after, char(63), '/'), '#', '/'), ':', '/') || '/' AS rest
         FROM (SELECT substr(url, instr(url, '://') + 3) AS after
-          FROM (SELECT e.payload ->> 5 AS url) WHERE instr(url, '://') > 0))))"""
+          FROM (SELECT {referrer_of("e")} AS url) WHERE instr(url, '://') > 0))))"""
 
 #: A property's value so that equal values, and only those, are equal in SQL: numbers as they are, the rest as tagged text.
 PROPERTY_VALUE: Final = """(SELECT CASE one.type WHEN 'null' THEN NULL WHEN 'true' THEN 'b1' WHEN 'false' THEN 'b0'
     WHEN 'text' THEN 't' || one.value WHEN 'integer' THEN one.value WHEN 'real' THEN one.value ELSE 'j' || one.value END
-    FROM json_each(e.payload, '$[6]') AS one WHERE one.key = {key})"""
+    FROM json_each(e.properties) AS one WHERE one.key = {key})"""
 
 
 def plain_value(by: str | None, value: Any) -> Any:

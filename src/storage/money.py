@@ -17,19 +17,20 @@ from analytics.money import (
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.ids import text_of
 from storage.measuring import bucket_at, let_through
 from storage.sql_parts import Binder, days_of, in_window, named, named_in_window
 
 STARTED: Final = "subscription_started"
 CANCELLED: Final = "subscription_cancelled"
 
-_CUSTOMER: Final = "coalesce(e.payload ->> 2, e.payload ->> 1)"
+_CUSTOMER: Final = f"coalesce(e.user_id, {text_of('e.visitor', 'e.anonymous_id')})"
 
 
 def _property(binder: Binder, key: str, types: str) -> str:
     """The value of a property of the event `e`, NULL when it is of another type."""
     return (
-        "(SELECT one.value FROM json_each(e.payload, '$[6]') AS one"
+        "(SELECT one.value FROM json_each(e.properties) AS one"
         f" WHERE one.key = {binder.bind(key)} AND one.type IN ({types}))"
     )
 

@@ -73,10 +73,10 @@ _EVENTS: Final = Stage(
     ),
 )
 _PATHS: Final = Stage(
-    "SELECT json_array(day, path) AS key FROM daily_paths WHERE project = ?1 AND day < ?2 LIMIT ?3",
+    "SELECT json_array(day, path, site) AS key FROM daily_paths WHERE project = ?1 AND day < ?2 LIMIT ?3",
     (
-        f"DELETE FROM daily_paths WHERE {_PROJECT} AND (day, path) IN ({_keys(0, 1)})",
-        delete_unused_texts(_keys(1)),
+        f"DELETE FROM daily_paths WHERE {_PROJECT} AND (day, path, site) IN ({_keys(0, 1, 2)})",
+        delete_unused_texts(f"{_keys(1)} UNION {_keys(2)}"),
     ),
 )
 

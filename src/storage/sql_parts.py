@@ -103,7 +103,9 @@ def _text_holds(condition: Filter, event: str, comparison: str) -> str:
 def _property_holds(binder: Binder, condition: Filter, event: str, comparison: str) -> str:
     """The key is compared as text, never used as a JSON path: `$`, `a.b` and `[0]` are ordinary keys."""
     key = binder.bind(condition.property_key)
-    return f"EXISTS (SELECT 1 FROM json_each({event}.payload, '$[6]') AS one WHERE one.key = {key} AND {comparison})"
+    return (
+        f"EXISTS (SELECT 1 FROM json_each({event}.properties) AS one WHERE one.key = {key} AND {comparison})"
+    )
 
 
 _ORDER_SIGN: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

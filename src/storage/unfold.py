@@ -67,8 +67,8 @@ DELETE FROM arrivals WHERE project IN {_PROJECT} AND (event, ts) IN (SELECT {_EV
 def delete_unused_texts(ids: str) -> str:
     """The statement that deletes those texts among `ids` that tier 1 does not count anything under any more.
 
-    One probe along the key for each day of the project that has events. The rules of attribution are a fixed list of
-    ours and stay.
+    One probe along the key for each day of the project that has events; for a site the first of all paths with it. The
+    rules of attribution are a fixed list of ours and stay.
     """
     of_day = "r.project = t.project AND r.day = d.day"
     days = (
@@ -78,7 +78,9 @@ def delete_unused_texts(ids: str) -> str:
 DELETE FROM dictionary AS t
  WHERE t.id IN ({ids}) AND t.project IN {_PROJECT} AND t.kind <> {KINDS["rule"]}
    AND NOT EXISTS (SELECT 1 FROM {days.format("daily")} AND r.kind = t.kind AND r.a = t.id)
-   AND NOT EXISTS (SELECT 1 FROM {days.format("daily_paths")} AND r.path = t.id)"""
+   AND NOT EXISTS (SELECT 1 FROM {days.format("daily_paths")} AND r.path = t.id)
+   AND (t.kind <> {KINDS["site"]}
+        OR NOT EXISTS (SELECT 1 FROM daily_paths AS r WHERE r.project = t.project AND r.site = t.id))"""
 
 
 # 5. Texts that only the events that go had used.

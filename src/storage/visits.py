@@ -13,6 +13,7 @@ from analytics.visits import PATH_STEPS, JourneyQuestion, PathsQuestion, Session
 from analytics.window import Window, format_instant
 from storage.database import Statement
 from storage.dictionary import hash63
+from storage.ids import key_of, text_of
 from storage.measuring import is_named, sessions_of
 from storage.sql_parts import Binder, holds, in_window
 
@@ -29,7 +30,7 @@ def _seen(binder: Binder, numbers: Sequence[int], question: SessionsQuestion | P
     source = in_window(binder, numbers, Window(question.from_, question.to))
     return f"""WITH seen AS MATERIALIZED (
   SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path, {facts},
-         e.payload ->> 1 AS anonymous_id, e.payload ->> 2 AS user_id, {hit} AS hit, {is_named(binder, PAGEVIEW)} AS viewed
+         e.anonymous_id AS kept_id, e.user_id AS user_id, {hit} AS hit, {is_named(binder, PAGEVIEW)} AS viewed
     {source}),{sessions_of("seen")}"""
 
 
@@ -49,14 +50,16 @@ numbered AS (
     FROM visits),
 ended AS (
   SELECT project, min(ts) AS started, max(ts) AS ended, count(*) AS events, sum(viewed) AS pageviews,
-         max(anonymous_id) AS anonymous_id, max(user_id) AS user_id, {facts},
+         visitor, max(kept_id) AS kept_id, max(user_id) AS user_id, {facts},
          max(CASE WHEN viewed AND nth_view = 1 THEN path END) AS entry_page,
          max(CASE WHEN viewed AND nth_last = 1 THEN path END) AS exit_page
-    FROM numbered GROUP BY project, visitor, session HAVING max(hit)
-   ORDER BY started DESC, anonymous_id, project LIMIT {binder.bind(question.limit + 1)})
+    FROM numbered GROUP BY project, visitor, session HAVING max(hit)),
+newest AS (
+  SELECT *, {text_of("visitor", "kept_id")} AS anonymous_id
+    FROM ended ORDER BY started DESC, anonymous_id, project LIMIT {binder.bind(question.limit + 1)})
 SELECT s.project AS project, s.started AS started, s.ended AS ended, s.anonymous_id AS anonymous_id, s.user_id AS user_id,
        s.events AS events, s.pageviews AS pageviews, {texts}
-  FROM ended AS s{joins}
+  FROM newest AS s{joins}
  ORDER BY s.started DESC, s.anonymous_id, s.project""")
 
 
@@ -106,13 +109,13 @@ def journey(numbers: Sequence[int], question: JourneyQuestion) -> Statement:
     if question.user_id is not None:
         person = f"CAST({binder.bind(str(hash63(question.user_id)))} AS INTEGER)"
         whose = f"""e.visitor IN (SELECT visitor FROM people WHERE project = p.value AND person = {person})
-     AND coalesce(e.payload ->> 2, {binder.bind(question.user_id)}) = {binder.bind(question.user_id)}"""
+     AND coalesce(e.user_id, {binder.bind(question.user_id)}) = {binder.bind(question.user_id)}"""
     else:
-        whose = f"e.visitor = CAST({binder.bind(str(hash63(question.anonymous_id or '')))} AS INTEGER)"
+        whose = f"e.visitor = CAST({binder.bind(str(key_of(question.anonymous_id or '')))} AS INTEGER)"
     seen = f"""WITH seen AS (
   SELECT p.value AS project, 0 AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
-         e.source AS source, e.medium AS medium, e.payload ->> 1 AS anonymous_id, e.payload ->> 2 AS user_id,
-         e.payload -> 6 AS properties
+         e.source AS source, e.medium AS medium, e.user_id AS user_id,
+         {text_of("e.visitor", "e.anonymous_id")} AS anonymous_id, coalesce(e.properties, '{{}}') AS properties
     {source} AND {whose}),{sessions_of("seen")}"""
     return binder.statement(f"""{seen}
 SELECT v.project AS project, v.ts AS ts, v.session AS session,

@@ -64,7 +64,7 @@ def found(ledger: Ledger, condition: dict[str, Any]) -> set[str]:
     assert isinstance(house, InProcess)
     house.fold()
     binder = Binder()
-    sql = f"SELECT e.payload ->> 0 AS id FROM events AS e WHERE {holds(binder, Filter.model_validate(condition))}"
+    sql = f"SELECT e.event_id AS id FROM events AS e WHERE {holds(binder, Filter.model_validate(condition))}"
     (result,) = asyncio.run(house.db.batch([binder.statement(sql)]))
     return {row["id"] for row in result.rows}
 
