@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
+from tests import scope_clause
 from tests.answers import against_the_protocol
 from tests.house import ROOT, InProcess, Service
 from tests.runtime import Runtime
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """At the end of a run, every result that an MCP endpoint gave is held against the protocol's own models."""
+    """At the end of a run, every result that an MCP endpoint gave is held against the protocol's own models; and no
+    statement went without its scope clause."""
     said = against_the_protocol(str(ROOT / ".venv-mcp/bin/python"))
     if said:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         sys.stderr.write(f"\nMCP results that break the protocol:\n{said}\n")
+    if scope_clause.FOUND:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        sys.stderr.write("\nStatements without their scope clause:\n" + "\n".join(scope_clause.FOUND) + "\n")
 
 
 @pytest.fixture

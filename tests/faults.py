@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from storage.database import Database, Result, Statement
+from tests.scope_clause import watch
+
+SCHEMA = (Path(__file__).parent.parent / "schema.sql").read_text()
 
 #: What D1 says, by what it means. Source: security.md T-FLT-D1…D9.
 D1_SAYS = {
@@ -67,6 +71,8 @@ class _FailingDatabase:
     async def batch(self, statements: Sequence[Statement]) -> list[Result]:
         self.faults.d1_calls += 1
         self.faults.tried.append(statements)
+        for one in statements:
+            watch(SCHEMA, one.sql, one.parameters)
         fault = self.faults.d1(self.faults.d1_calls, statements)
         if fault is None:
             return await self.database.batch(statements)

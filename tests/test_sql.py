@@ -11,6 +11,7 @@ import pytest
 from storage.database import Result, Statement
 from storage.sqlite import Sqlite
 from tests.house import ROOT, InProcess
+from tests.scope_clause import unscoped
 
 HOSTILE = "x'); DROP TABLE events; --"
 WINDOW: dict[str, Any] = {"from": "2026-05-01T00:00:00.001Z", "to": "2026-05-20T11:00:00Z"}
@@ -173,3 +174,26 @@ def test_the_look_at_plans_finds_a_whole_table() -> None:
     database = Sqlite(schema=(ROOT / "schema.sql").read_text())
     assert list(scanned(database, "SELECT count(*) FROM events AS e WHERE e.visitor = ?1", [1])) == ["events"]
     assert list(scanned(database, "SELECT id FROM api_keys WHERE status = ?1", ["active"])) == ["api_keys"]
+
+
+def test_every_statement_reaches_events_only_by_their_project(asked: dict[str, tuple[Any, ...]]) -> None:
+    """T-ISO-8, and the SQL audit: SQLite's plan, whatever the text is. tests/faults.py looks at all others as they run."""
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    for sql, parameters in asked.items():
+        assert unscoped(database, sql, parameters) == [], sql
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM events AS e WHERE e.day = 1",
+        "SELECT count(*) FROM events",
+        "SELECT 1 FROM projects AS p JOIN events AS e ON e.name = p.number WHERE p.number = 1",
+        "DELETE FROM inbox",
+        "SELECT 1 FROM visitor_days AS v JOIN daily AS n ON n.day = v.day WHERE v.project = 1",
+        "UPDATE people SET person = 1 WHERE visitor = 2",
+    ],
+)
+def test_a_statement_without_its_scope_clause_is_found(sql: str) -> None:
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    assert unscoped(database, sql, ()) != []
