@@ -38,7 +38,8 @@ def unlike(structured: dict[str, Any], output: Any) -> list[str]:
     """What `minProperties` leaves open: a column that is always there has to be, whatever else there is."""
     if not isinstance(output, Rows):
         return []
-    return [
+    lacking = [f"lacks {name}" for name in ("window", "truncated", "meta") if name not in structured]
+    return lacking + [
         f"a row lacks {set(output.columns) - row.keys()}"
         for row in structured["rows"]
         if output.columns.keys() - row.keys()

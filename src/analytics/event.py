@@ -97,7 +97,7 @@ class TrackedEvent(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
     event: ClientId
-    event_id: ClientId | None = Field(None, description="Your own id for this occurrence.")
+    event_id: ClientId | None = Field(None)
     timestamp: Timestamp | None = None
     anonymous_id: ClientId | None = None
     user_id: UserId | None = None
@@ -105,9 +105,7 @@ class TrackedEvent(BaseModel):
     url: Url | None = None
     path: Location | None = None
     referrer: Location | None = None
-    properties: Properties = Field(
-        default_factory=dict, description=f"Free JSON object, at most {MAX_PROPERTIES_BYTES} bytes."
-    )
+    properties: Properties = Field(default_factory=dict, description=f"At most {MAX_PROPERTIES_BYTES} bytes.")
 
 
 @dataclass(frozen=True, slots=True)

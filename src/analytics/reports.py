@@ -39,7 +39,7 @@ EventName = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """Everybody expects it, and every answer echoes it."""
+    """The instructions say it once, and every answer echoes it."""
     del schema["default"]
 
 
@@ -49,7 +49,7 @@ class SpanQuestion(WindowQuestion):
     Shape: `cursor` is where an earlier page of the same answer ended; it is made and read by who serves pages.
     """
 
-    from_: Instant = Field("30d", alias="from", validate_default=True)
+    from_: Instant = Field("30d", alias="from", validate_default=True, json_schema_extra=_without_default)
     to: Instant = Field("now", validate_default=True, json_schema_extra=_without_default)
     cursor: str | None = Field(None, min_length=1, max_length=256)
 

@@ -56,7 +56,7 @@ class Rows:
     def answer(self) -> Schema:
         """The whole of `structuredContent`."""
         members = {"rows": {"type": "array", "items": self.row()}, **self.beside}
-        return {"type": "object", "properties": members, "required": ["rows", "window"]}
+        return {"type": "object", "properties": members, "required": ["rows"]}
 
 
 def each(*names: str) -> Schema:

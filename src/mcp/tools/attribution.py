@@ -18,8 +18,8 @@ ATTRIBUTION = Tool(
     name="attribution",
     title="Attribution",
     description=(
-        "Conversions credited to the first, the last or, in equal shares, every non-direct touch before them; null: "
-        'no touch. Example: {"event":"signup","by":"campaign"}.' + UNTRUSTED
+        "Conversions credited to the first, the last or, in equal shares, each non-direct touch before. Example: "
+        '{"event":"signup","by":"campaign"}.' + UNTRUSTED
     ),
     input=AttributionQuestion,
     output=Rows({"first_touch": NUMBER, "last_touch": NUMBER, "linear": NUMBER}, named=TEXT_OR_NULL),

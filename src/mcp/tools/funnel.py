@@ -27,10 +27,9 @@ FUNNEL = Tool(
     name="funnel",
     title="Conversion funnel",
     description=(
-        "How many visitors go through 2 to 20 steps, where they drop off and how long it takes. Step 1 lies in the "
-        "window, the others within conversion_window_days of it. Example: "
-        '{"from":"7d","to":"now","steps":["$pageview",{"event":"purchase","filters":[{"field":"os","value":"ios"}]}]}.'
-        + UNTRUSTED
+        "How many visitors go through 2 to 20 steps and where they drop off. Step 1 lies in the window, the others within "
+        'conversion_window_days of it. Example: {"from":"7d","to":"now","steps":["$pageview",{"event":"purchase","filters":'
+        '[{"field":"os","value":"ios"}]}]}.' + UNTRUSTED
     ),
     input=FunnelQuestion,
     output=Rows(

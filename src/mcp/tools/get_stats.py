@@ -36,10 +36,9 @@ GET_STATS = Tool(
     name="get_stats",
     title="Count events or visitors",
     description=(
-        "Counts events (count) or exact distinct visitors (uniques; of buckets they do not add up), split by up to "
-        "3 columns and over time, highest first. Example: "
-        '{"from":"2026-05-01","to":"2026-06-01","event":"signup","group_by":["source"],"interval":"day"}.'
-        + UNTRUSTED
+        "Counts events (count) or exact distinct visitors (uniques; of buckets they do not add up), split by columns and "
+        "over time. Example: "
+        '{"from":"2026-05-01","to":"2026-06-01","group_by":["source"],"interval":"day"}.' + UNTRUSTED
     ),
     input=StatsQuestion,
     output=rows_of(StatsRow, sampled=YES_OR_NO),

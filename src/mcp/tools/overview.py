@@ -19,8 +19,8 @@ OVERVIEW = Tool(
     name="overview",
     title="Overview",
     description=(
-        "Visitors, sessions, pageviews, events, bounce and engaged rate, duration, with goal conversion rate; each "
-        'against the equal period before. Example: {"from":"7d","goal":"purchase"}.'
+        "Visitors, sessions, pageviews, events, bounce and engaged rate, duration, with goal conversion rate, against the "
+        'equal period before. Example: {"from":"7d","goal":"purchase"}.'
     ),
     input=OverviewQuestion,
     output=Rows(

@@ -42,7 +42,7 @@ QUERY_EVENTS = Tool(
     name="query_events",
     title="List events",
     description=(
-        "Single events, newest first; for totals use get_stats. More: repeat with cursor = next_cursor. Example: "
+        "Single events, newest first; for totals use get_stats. Example: "
         '{"from":"7d","to":"now","event":"purchase","limit":20}.' + UNTRUSTED
     ),
     input=EventsQuestion,

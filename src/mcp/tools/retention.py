@@ -21,8 +21,8 @@ RETENTION = Tool(
     name="retention",
     title="Retention",
     description=(
-        "Of visitors whose first born_event lies in the window, how many return in each period after it, per cohort "
-        'and over all. Example: {"from":"90d","born_event":"signup"}.'
+        "Of visitors whose first born_event lies in the window, how many return in each period after, per cohort and "
+        'over all. Example: {"from":"90d","born_event":"signup"}.'
     ),
     input=RetentionQuestion,
     output=Rows(

@@ -30,9 +30,9 @@ TRACK_EVENT = Tool(
     name="track_event",
     title="Track an event",
     description=(
-        "Stores one event of this project, e.g. to test an integration. Source, medium and campaign come from url and "
-        "referrer. The same event_id again stores nothing and answers duplicate: true. Example: "
-        '{"event":"signup","anonymous_id":"a_1","url":"https://shop.example/?utm_source=facebook&utm_medium=cpc"}.'
+        "Stores one event of this project. Source, medium and campaign come from url and referrer. The same event_id again "
+        "stores nothing. Example: "
+        '{"event":"signup","anonymous_id":"a_1","url":"https://shop.example/?utm_source=news&utm_medium=email"}.'
     ),
     input=TrackedEvent,
     output=plain_schema(TrackOutput, mode="serialization"),

@@ -17,7 +17,7 @@ USER_JOURNEY = Tool(
     name="user_journey",
     title="User journey",
     description=(
-        "Everything one user_id (on all devices) or anonymous_id did, in order. Example: "
+        "What one user_id (on all devices) or anonymous_id did, in order. Example: "
         '{"user_id":"u_1"}.' + UNTRUSTED
     ),
     input=JourneyQuestion,
