@@ -86,6 +86,7 @@ ASKED: dict[str, dict[str, Any]] = {
     "compare_segments": {"goal": "signup", "a": [], "b": []},
     "user_journey": {"anonymous_id": "v1"},
     "compare_projects": {"from_": "30d", "to": "now"},
+    "scan": {"sensitivity": "high", "minimum": 1},
 }
 PAGED = [
     (path, tool.name)
@@ -102,6 +103,7 @@ def keys(house: InProcess) -> dict[str, str]:
     for project in account["projects"]:
         house.track(
             project["sk"],
+            {"event": "first", "anonymous_id": "v0", "timestamp": house.ago(20 * 1_440)},  # the rest is news
             *(
                 {
                     "event": event, "anonymous_id": f"v{visitor}", "timestamp": house.ago(1 + 1_440 * visitor * back),

@@ -44,7 +44,7 @@ def test_a_slow_tool_reports_progress_and_ends_with_its_answer(
     assert progress == {
         "jsonrpc": "2.0",
         "method": "notifications/progress",
-        "params": {"progressToken": token, "progress": 0, "message": "Conversion funnel: reading events"},
+        "params": {"progressToken": token, "progress": 0, "message": "Funnel: reading events"},
     }
     assert last == ask(service, key, "tools/call", params, version, BOTH).json
     assert last["result"]["isError"] is False

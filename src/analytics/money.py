@@ -59,7 +59,7 @@ class AttributionQuestion(FilteredSpanQuestion):
     """Which touches conversions are owed to. Filters apply to the conversions."""
 
     event: EventName = "purchase"
-    by: Dimension = "source"
+    by: Annotated[Dimension, WithJsonSchema({"type": "string"})] = "source"
     lookback_days: WholeNumber = Field(30, ge=1, le=MAX_LOOKBACK_DAYS)
 
 

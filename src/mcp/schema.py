@@ -20,7 +20,9 @@ def plain_schema(
 
 
 def brief(node: Any) -> Any:
-    """A schema without what everybody expects: that a limit is not negative, that what is not asked for is off."""
+    """A schema without what everybody expects: that a limit is not negative, that what is not asked for
+    is off, that an object may have any members.
+    """
     if isinstance(node, list):
         return [brief(item) for item in node]
     if not isinstance(node, dict):
@@ -31,6 +33,7 @@ def brief(node: Any) -> Any:
         for key, value in node.items()
         if not (limited and key in ("minimum", "minItems") and value in (0, 1))
         and not (key == "default" and value is False)
+        and not (key == "additionalProperties" and value is True)
     }
 
 

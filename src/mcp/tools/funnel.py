@@ -25,7 +25,7 @@ async def _run(question: FunnelQuestion, context: Context) -> Reading:
 
 FUNNEL = Tool(
     name="funnel",
-    title="Conversion funnel",
+    title="Funnel",
     description=(
         "How many visitors go through 2 to 20 steps and where they drop off. Step 1 lies in the window, the others within "
         'conversion_window_days of it. Example: {"from":"7d","to":"now","steps":["$pageview",{"event":"purchase","filters":'

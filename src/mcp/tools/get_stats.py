@@ -34,7 +34,7 @@ async def _run(question: StatsQuestion, context: Context) -> Reading:
 
 GET_STATS = Tool(
     name="get_stats",
-    title="Count events or visitors",
+    title="Counts",
     description=(
         "Counts events (count) or exact distinct visitors (uniques; of buckets they do not add up), split by columns and "
         "over time. Example: "

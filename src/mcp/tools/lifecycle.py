@@ -16,7 +16,7 @@ async def _run(question: LifecycleQuestion, context: Context) -> Reading:
 
 LIFECYCLE = Tool(
     name="lifecycle",
-    title="Lifecycle and stickiness",
+    title="Lifecycle",
     description=(
         "New, returning, resurrecting and dormant visitors per unit; view stickiness: visitors by number of active units. "
         'Example: {"from":"90d","unit":"week"}.'

@@ -24,7 +24,7 @@ async def _run(question: SourcesQuestion, context: Context) -> Reading:
 
 TOP_SOURCES = Tool(
     name="top_sources",
-    title="Top traffic sources",
+    title="Top sources",
     description=(
         "Where visitors come from, most events first; ads (facebook/paid) apart from posts (facebook/social), "
         'breakdown source adds them up. Example: {"from":"7d","to":"now"}.' + UNTRUSTED
