@@ -179,14 +179,18 @@ CREATE TABLE IF NOT EXISTS daily (
   PRIMARY KEY (project, kind, day, a, b)
 ) STRICT, WITHOUT ROWID;
 
--- Tier 1 for paths, which are too many to carry uniques. One row: one path of one site on one day; 0 = events without.
-CREATE TABLE IF NOT EXISTS daily_paths (
+-- Tier 1 for paths, which are too many to carry uniques. One row: one path of one site on sixteen days; `span` is day / 16,
+-- and e<k> how many events it had on day 16 * span + k. 0 = events without.
+CREATE TABLE IF NOT EXISTS path_days (
   project INTEGER NOT NULL,
-  day     INTEGER NOT NULL,
+  span    INTEGER NOT NULL,
   path    INTEGER NOT NULL,
   site    INTEGER NOT NULL,
-  events  INTEGER NOT NULL,
-  PRIMARY KEY (project, day, path, site)
+  e0  INTEGER NOT NULL, e1  INTEGER NOT NULL, e2  INTEGER NOT NULL, e3  INTEGER NOT NULL,
+  e4  INTEGER NOT NULL, e5  INTEGER NOT NULL, e6  INTEGER NOT NULL, e7  INTEGER NOT NULL,
+  e8  INTEGER NOT NULL, e9  INTEGER NOT NULL, e10 INTEGER NOT NULL, e11 INTEGER NOT NULL,
+  e12 INTEGER NOT NULL, e13 INTEGER NOT NULL, e14 INTEGER NOT NULL, e15 INTEGER NOT NULL,
+  PRIMARY KEY (project, span, path, site)
 ) STRICT, WITHOUT ROWID;
 
 -- One row: a person (63-bit hash of user_id) was seen on a device. Finds the events of a person without reading all.

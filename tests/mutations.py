@@ -57,8 +57,8 @@ MUTATIONS = [
     Mutation(
         "paths of every project",
         "storage/counting_rows.py",
-        "WHERE r.project = span.project AND r.day BETWEEN",
-        "WHERE r.day BETWEEN",
+        "           WHERE r.project = piece.project\n             AND r.span",
+        "           WHERE r.span",
         ISOLATION,
     ),
     Mutation(

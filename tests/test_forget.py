@@ -17,6 +17,7 @@ from storage.database import Database, Result, Statement
 from storage.dictionary import KINDS
 from storage.event_store import SqlEventStore
 from storage.inbox import KEPT_PLACES
+from storage.paths import SPAN_DAYS
 from storage.tiers import TAILS
 from tests.house import InProcess, Service
 from tests.test_rollups import Folded, compare_once
@@ -56,9 +57,10 @@ def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
         )
 
     tails = ", ".join(f"CASE WHEN day - {first_day} >= {k} THEN t{k} END" for k in range(TAILS))
+    counts = ", ".join(f"e{k}" for k in range(SPAN_DAYS))
     return {
         "daily": table(f"SELECT a, b, kind, day, events, {tails} FROM daily", range(2)),
-        "daily_paths": table("SELECT path, site, day, events FROM daily_paths", range(2)),
+        "path_days": table(f"SELECT path, site, span, {counts} FROM path_days", range(2)),
         "visitor_days": table(
             "SELECT source, medium, campaign, country, device_type, browser, os, visitor, day, events"
             " FROM visitor_days",

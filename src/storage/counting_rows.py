@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from analytics.window import MS_PER_DAY
 from storage.counting import Counted, Counting, keys, of_event, packed, unpacked
 from storage.dictionary import COLUMNS
-from storage.sql_parts import Binder
+from storage.paths import counted_between, of_span
+from storage.sql_parts import Binder, days_of
 from storage.tiers import KIND_COLUMNS, NAME_KIND
 
 #: How many tails one arm of the search for a day's tail holds.
@@ -40,11 +42,27 @@ def daily_rows(binder: Binder, counting: Counting, kind: int) -> Counted:
 
 
 def path_rows(binder: Binder, counting: Counting) -> Counted:
-    """Tier 1 for counts by path."""
-    whole = f"""SELECT span.project AS project, {counting.bucket("r.day")} AS bucket, r.path AS key0, r.events AS events
-    FROM spans AS span CROSS JOIN daily_paths AS r
-   WHERE r.project = span.project AND r.day BETWEEN span.first_day AND span.last_day"""
-    return _with_edges(binder, counting, whole)
+    """Tier 1 for counts by path. `pieces` are the whole days of each interval, where there is one."""
+    pieces, parts = "(SELECT *, 0 AS bucket FROM spans)", []
+    if counting.interval is not None:
+        pieces, parts = "pieces", [days_of(binder, counting.window), _pieces(counting)]
+    of_days = counted_between("r", "piece.first_day", "piece.last_day")
+    whole = f"""SELECT project, bucket, key0, events
+    FROM (SELECT piece.project AS project, piece.bucket AS bucket, r.path AS key0, {of_days} AS events
+            FROM {pieces} AS piece CROSS JOIN path_days AS r
+           WHERE r.project = piece.project
+             AND r.span BETWEEN {of_span("piece.first_day")} AND {of_span("piece.last_day")} LIMIT -1)
+   WHERE events > 0"""
+    found = _with_edges(binder, counting, whole)
+    return replace(found, parts=(*found.parts, *parts))
+
+
+def _pieces(counting: Counting) -> str:
+    return f"""pieces AS MATERIALIZED (
+  SELECT span.project AS project, {counting.bucket("days.day")} AS bucket,
+         min(days.day) AS first_day, max(days.day) AS last_day
+    FROM spans AS span CROSS JOIN days
+   WHERE days.day BETWEEN span.first_day AND span.last_day GROUP BY span.project, bucket)"""
 
 
 def visitor_day_rows(binder: Binder, counting: Counting) -> Counted:

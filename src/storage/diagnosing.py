@@ -13,6 +13,7 @@ from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.measuring import VISIT, is_named, let_through, names_filtered
+from storage.paths import counted_on, of_span
 from storage.sql_parts import Binder
 
 #: D1 takes so many terms of a compound SELECT.
@@ -113,7 +114,7 @@ counted AS ({_each_dimension(question, "firsts")})"""
 
 
 def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
-    """Whole days from `daily` and `daily_paths`, the days that a period cuts from their events."""
+    """Whole days from `daily` and `path_days`, the days that a period cuts from their events."""
     projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
     spans = f"FROM json_each({projects}) AS p CROSS JOIN json_each({days}) AS d"
     kinds = ", ".join(str(KINDS[by]) for by in question.by if by != "path")
@@ -124,10 +125,11 @@ def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuesti
       {spans} CROSS JOIN daily AS r
      WHERE d.value ->> 'whole' AND r.project = p.value AND r.kind IN ({kinds}) AND r.day = d.value ->> 'day'""")
     if "path" in question.by:
+        events = counted_on("r", "(d.value ->> 'day')")
         parts.append(f"""SELECT p.value AS project, {KINDS["path"]} AS kind, nullif(r.path, 0) AS id,
-           r.events * (d.value ->> 'now') AS now, r.events * NOT (d.value ->> 'now') AS before
-      {spans} CROSS JOIN daily_paths AS r
-     WHERE d.value ->> 'whole' AND r.project = p.value AND r.day = d.value ->> 'day'""")
+           {events} * (d.value ->> 'now') AS now, {events} * NOT (d.value ->> 'now') AS before
+      {spans} CROSS JOIN path_days AS r
+     WHERE d.value ->> 'whole' AND r.project = p.value AND r.span = {of_span("(d.value ->> 'day')")} AND {events} > 0""")
     parts.append("SELECT project, kind, id, now, before FROM cut")
     return f"""WITH edges AS MATERIALIZED (
   SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, {_columns(question)}

@@ -16,6 +16,7 @@ from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.inbox import DAY, EVENT, KEPT_PLACES, NAMES, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
+from storage.paths import change_paths
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
 
@@ -113,16 +114,7 @@ fresh AS MATERIALIZED (
 
 
 # 5. Tier 1: daily.py.
-# 6. Paths, and the sites they are of: counts only.
-def change_paths(fresh: str, sign: str = "") -> str:
-    """The same for the counts by path."""
-    return f"""
-INSERT INTO daily_paths (project, day, path, site, events)
-WITH {fresh}
-SELECT project, day, path, site, {sign}count(*) FROM fresh WHERE true GROUP BY project, day, path, site
-ON CONFLICT (project, day, path, site) DO UPDATE SET events = daily_paths.events + excluded.events"""
-
-
+# 6. Paths, and the sites they are of: paths.py.
 # 7. Tier 2; after tier 1, which reads it as it was before this fold.
 _DAY_COLUMNS: Final = "source, medium, campaign, country, device_type, browser, os"
 

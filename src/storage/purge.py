@@ -15,6 +15,7 @@ from typing import Final
 
 from storage.database import Statement
 from storage.inbox import RESEND_WINDOW_MS
+from storage.paths import FIND_OLD, delete_empty, empty_old
 from storage.tiers import KIND_COLUMNS, TOTAL_KIND
 from storage.unfold import DELETE_EMPTY_DAYS, KEY, delete_unused_texts
 
@@ -73,9 +74,10 @@ _EVENTS: Final = Stage(
     ),
 )
 _PATHS: Final = Stage(
-    "SELECT json_array(day, path, site) AS key FROM daily_paths WHERE project = ?1 AND day < ?2 LIMIT ?3",
+    FIND_OLD,
     (
-        f"DELETE FROM daily_paths WHERE {_PROJECT} AND (day, path, site) IN ({_keys(0, 1, 2)})",
+        empty_old(f"{_PROJECT} AND (span, path, site) IN ({_keys(0, 1, 2)})"),
+        delete_empty(f"{_PROJECT} AND (span, path, site) IN ({_keys(0, 1, 2)})"),
         delete_unused_texts(f"{_keys(1)} UNION {_keys(2)}"),
     ),
 )

@@ -18,8 +18,9 @@ from analytics.scope import Scope
 from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.fold import FRESH_COLUMNS, change_paths, change_visitor_days
+from storage.fold import FRESH_COLUMNS, change_visitor_days
 from storage.guard import MAY_WRITE
+from storage.paths import change_paths, delete_empty, of_span
 from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
 
 #: The key of an event `e`, as JSON text: its hashes need all their 63 bits on the way through D1.
@@ -57,7 +58,9 @@ DELETE FROM visitor_days
 _EMPTY_DAILY: Final = f"""
 DELETE FROM daily
  WHERE project IN {_PROJECT} AND kind IN ({", ".join(map(str, KIND_COLUMNS))}) AND day IN {_DAYS} AND events = 0"""
-_EMPTY_PATHS: Final = f"DELETE FROM daily_paths WHERE project IN {_PROJECT} AND day IN {_DAYS} AND events = 0"
+_EMPTY_PATHS: Final = delete_empty(
+    f"project IN {_PROJECT} AND span IN (SELECT DISTINCT {of_span(f'({_DAY})')} FROM {_KEYS})"
+)
 
 # 4. An arrival goes with the event it let in; the same event_id at another time is another event.
 _ARRIVALS: Final = f"""
@@ -70,17 +73,14 @@ def delete_unused_texts(ids: str) -> str:
     One probe along the key for each day of the project that has events; for a site the first of all paths with it. The
     rules of attribution are a fixed list of ours and stay.
     """
-    of_day = "r.project = t.project AND r.day = d.day"
-    days = (
-        f"daily AS d CROSS JOIN {{}} AS r WHERE d.project = t.project AND d.kind = {TOTAL_KIND} AND {of_day}"
-    )
+    days = f"daily AS d CROSS JOIN {{}} AS r WHERE d.project = t.project AND d.kind = {TOTAL_KIND} AND r.project = t.project"
     return f"""
 DELETE FROM dictionary AS t
  WHERE t.id IN ({ids}) AND t.project IN {_PROJECT} AND t.kind <> {KINDS["rule"]}
-   AND NOT EXISTS (SELECT 1 FROM {days.format("daily")} AND r.kind = t.kind AND r.a = t.id)
-   AND NOT EXISTS (SELECT 1 FROM {days.format("daily_paths")} AND r.path = t.id)
+   AND NOT EXISTS (SELECT 1 FROM {days.format("daily")} AND r.day = d.day AND r.kind = t.kind AND r.a = t.id)
+   AND NOT EXISTS (SELECT 1 FROM {days.format("path_days")} AND r.span = {of_span("d.day")} AND r.path = t.id)
    AND (t.kind <> {KINDS["site"]}
-        OR NOT EXISTS (SELECT 1 FROM daily_paths AS r WHERE r.project = t.project AND r.site = t.id))"""
+        OR NOT EXISTS (SELECT 1 FROM path_days AS r WHERE r.project = t.project AND r.site = t.id))"""
 
 
 # 5. Texts that only the events that go had used.
