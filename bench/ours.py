@@ -205,7 +205,7 @@ class HostDatabase:
         self._link, self._written = link, written
 
     async def batch(self, statements: Sequence[Statement]) -> list[Result]:
-        answer = await self._link.ask(_message(statements))
+        answer = await self._link.ask(_message(statements, "batch"))
         results = [
             Result(one["rows"], *(one["meta"][key] for key in ("changes", "rows_read", "rows_written")))
             for one in answer["results"]
@@ -301,5 +301,5 @@ def _line(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _message(statements: Sequence[Statement]) -> dict[str, Any]:
-    return {"d1": [{"sql": one.sql, "params": list(one.parameters)} for one in statements]}
+def _message(statements: Sequence[Statement], kind: str = "d1") -> dict[str, Any]:
+    return {kind: [{"sql": one.sql, "params": list(one.parameters)} for one in statements]}

@@ -23,9 +23,10 @@ export const config = readConfig({ config: path.join(ROOT, "wrangler.toml") }, {
 
 /**
  * The Worker on http://127.0.0.1:<port>, with its state in `persist` (wrangler's own layout).
- * `bindings` are added to those of wrangler.toml; a value of undefined removes one.
+ * `bindings` are added to those of wrangler.toml; a value of undefined removes one. `beside` are the options of Workers in
+ * JavaScript that run in the same process on the same database.
  */
-export async function startWorker({ port, persist, source, bindings, quiet }) {
+export async function startWorker({ port, persist, source, bindings, quiet, beside = [] }) {
   guardWorkerd();
   const { bindings: declared, compatibilityFlags, ...options } = bindingsOf(config);
   const all = { ...declared, ...bindings, DEV_MAIN_MODULE: path.basename(config.main, ".py") };
@@ -47,6 +48,7 @@ export async function startWorker({ port, persist, source, bindings, quiet }) {
           bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
           serviceBindings: { ...options.serviceBindings, DEV_IMAGE: folder(image), DEV_SOURCE: folder(source) },
         },
+        ...beside.map((other) => ({ d1Databases: options.d1Databases, ...other })),
       ],
     }),
   );
