@@ -129,7 +129,7 @@ DIAGNOSES = questions(
     {
         "metric": st.sampled_from(["events", "visitors"]),
         "by": BY,
-        "filters": FILTERS,
+        "filters": FILTERS | st.just([]),
         "limit": st.sampled_from([1, 2]),
         "days_back": st.sampled_from([17, 18, 30]),
     },

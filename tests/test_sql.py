@@ -170,6 +170,28 @@ def test_no_statement_reads_a_whole_table(asked: dict[str, tuple[Any, ...]]) -> 
         )
 
 
+def read_again_and_again(database: Sqlite, sql: str, parameters: Sequence[Any]) -> Iterator[str]:
+    """Loops over whole days of events inside a loop over rows that the statement itself made: quadratic."""
+    outer: dict[int, list[str]] = {}
+    for row in database.connection.execute(f"EXPLAIN QUERY PLAN {sql}", list(parameters)):
+        before = outer.setdefault(row["parent"], [])
+        if re.match(
+            r"SEARCH \w+ USING PRIMARY KEY \(project=\? AND day[>=]\?( AND day<\?)?\)", row["detail"]
+        ):
+            yield from (
+                one
+                for one in before
+                if re.match(r"SCAN (?!\w+ VIRTUAL|CONSTANT|days|spans?\b|edges?\b)", one)
+            )
+        before.append(row["detail"])
+
+
+def test_no_statement_reads_the_events_once_for_each_visitor(asked: dict[str, tuple[Any, ...]]) -> None:
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    for sql, parameters in asked.items():
+        assert list(read_again_and_again(database, sql, parameters)) == [], sql
+
+
 def test_the_look_at_plans_finds_a_whole_table() -> None:
     database = Sqlite(schema=(ROOT / "schema.sql").read_text())
     assert list(scanned(database, "SELECT count(*) FROM events AS e WHERE e.visitor = ?1", [1])) == ["events"]

@@ -64,7 +64,7 @@ born AS MATERIALIZED (
 seen AS (SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name {returning}),
 returned AS (
   SELECT b.project AS project, b.visitor AS visitor, b.cohort AS cohort, {period} AS period
-    FROM born AS b CROSS JOIN seen AS r
+    FROM seen AS r CROSS JOIN born AS b
    WHERE r.project = b.project AND r.visitor = b.visitor AND (r.ts, r.event, r.name) > (b.ts, b.event, b.name))
 SELECT project, cohort, NULL AS period, count(*) AS visitors FROM born GROUP BY project, cohort
  UNION ALL

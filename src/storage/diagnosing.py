@@ -10,20 +10,23 @@ from analytics.diagnosis import DiagnoseQuestion, Moved
 from analytics.filters import Dimension
 from analytics.store import Tier
 from analytics.window import MS_PER_DAY, Window
+from storage.counting import Counting, with_clause
+from storage.counting_rows import path_rows
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.measuring import VISIT, is_named, let_through, names_filtered
-from storage.paths import counted_on, of_span
 from storage.sql_parts import Binder
 
 #: D1 takes so many terms of a compound SELECT.
 _TERMS: Final = 5
+_UNION: Final = "\n   UNION ALL "
 
 
 def diagnosing(numbers: Sequence[int], question: DiagnoseQuestion) -> tuple[Statement, Tier]:
     """Rows as `Moved`, with a kind of the dictionary for `by`: the values that moved most, and the rest as one."""
     binder = Binder()
     daily = question.metric == "events" and not question.filters
+    daily = daily and all(Counting(numbers, one, ()).whole_days for one in _periods(question))
     counted = (_from_daily if daily else _from_events)(binder, numbers, question)
     # Rates are ranked where all of them are known; here the values with most visitors are kept.
     size = "now + before" if question.metric == "conversion_rate" else "abs(now - before)"
@@ -46,9 +49,13 @@ def moved_of(row: dict[str, Any]) -> Moved:
 _DIMENSION: Final[dict[int, Dimension]] = {kind: name for name, kind in KINDS.items()}  # type: ignore[misc]  # kinds asked for
 
 
+def _periods(question: DiagnoseQuestion) -> tuple[Window, Window]:
+    return question.window, question.earlier
+
+
 def _days(question: DiagnoseQuestion) -> Iterator[dict[str, int]]:
     """Every UTC day of both periods, and which part of it belongs to one."""
-    for now, window in ((1, Window(question.from_, question.to)), (0, question.earlier)):
+    for now, window in zip((1, 0), _periods(question), strict=True):
         for day in range(window.first_day, window.last_day + 1):
             start, end = max(window.start_ms, day * MS_PER_DAY), min(window.end_ms, (day + 1) * MS_PER_DAY)
             yield {
@@ -60,21 +67,19 @@ def _days(question: DiagnoseQuestion) -> Iterator[dict[str, int]]:
             }
 
 
-def _each_dimension(question: DiagnoseQuestion, base: str) -> str:
+def _each_dimension(dimensions: Sequence[Dimension], base: str) -> str:
     """Rows `project, kind, id, now, before, won_now, won_before` of the rows `project, now, won, <columns>` of `base`."""
     terms = [
         f"SELECT project, {KINDS[by]} AS kind, {COLUMNS[by]} AS id, sum(now) AS now, sum(NOT now) AS before,"
         f" sum(now AND won) AS won_now, sum(NOT now AND won) AS won_before FROM {base} GROUP BY project, {COLUMNS[by]}"
-        for by in question.by
+        for by in dimensions
     ]
-    compounds = [
-        "\n   UNION ALL ".join(terms[place : place + _TERMS]) for place in range(0, len(terms), _TERMS)
-    ]
-    return "\n   UNION ALL ".join(f"SELECT * FROM ({one})" for one in compounds)
+    compounds = [_UNION.join(terms[place : place + _TERMS]) for place in range(0, len(terms), _TERMS)]
+    return _UNION.join(f"SELECT * FROM ({one})" for one in compounds)
 
 
-def _columns(question: DiagnoseQuestion) -> str:
-    return ", ".join(f"e.{COLUMNS[by]} AS {COLUMNS[by]}" for by in question.by)
+def _columns(dimensions: Sequence[Dimension]) -> str:
+    return ", ".join(f"e.{COLUMNS[by]} AS {COLUMNS[by]}" for by in dimensions)
 
 
 def _from_events(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
@@ -92,11 +97,11 @@ def _from_events(binder: Binder, numbers: Sequence[int], question: DiagnoseQuest
      AND e.ts < d.value ->> 'end'"""
     seen = f"""WITH seen AS MATERIALIZED (
   SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, e.ts AS ts, e.event AS event,
-         e.name AS of_name, 0 AS won, {_columns(question)}
+         e.name AS of_name, 0 AS won, {_columns(question.by)}
     {spans} {named}CROSS JOIN events AS e
    WHERE {span}{where}{let_through(binder, question.filters)})"""
     if question.metric == "events":
-        return f"{seen},\ncounted AS ({_each_dimension(question, 'seen')})"
+        return f"{seen},\ncounted AS ({_each_dimension(question.by, 'seen')})"
     won, goals = "0", ""
     if question.metric == "conversion_rate":
         goals = f""",
@@ -110,33 +115,43 @@ goals AS MATERIALIZED (
 firsts AS MATERIALIZED (
   SELECT project, now, {won} AS won, {columns}
     FROM (SELECT *, row_number() OVER ({order}) AS nth FROM seen) WHERE nth = 1),
-counted AS ({_each_dimension(question, "firsts")})"""
+counted AS ({_each_dimension(question.by, "firsts")})"""
 
 
 def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
-    """Whole days from `daily` and `path_days`, the days that a period cuts from their events."""
+    """Whole days from the roll-ups, the days that a period cuts from their events."""
     projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
     spans = f"FROM json_each({projects}) AS p CROSS JOIN json_each({days}) AS d"
-    kinds = ", ".join(str(KINDS[by]) for by in question.by if by != "path")
-    parts = []
-    if kinds:
-        parts.append(f"""SELECT p.value AS project, r.kind AS kind, nullif(r.a, 0) AS id,
+    terms = _path_terms(binder, numbers, question) if "path" in question.by else []
+    others = [by for by in question.by if by != "path"]
+    edges = ""
+    if others:
+        kinds = ", ".join(str(KINDS[by]) for by in others)
+        kept = "coalesce((SELECT first_day FROM retention WHERE project = p.value), 0)"
+        terms.append(f"""SELECT p.value AS project, r.kind AS kind, nullif(r.a, 0) AS id,
            r.events * (d.value ->> 'now') AS now, r.events * NOT (d.value ->> 'now') AS before
       {spans} CROSS JOIN daily AS r
-     WHERE d.value ->> 'whole' AND r.project = p.value AND r.kind IN ({kinds}) AND r.day = d.value ->> 'day'""")
-    if "path" in question.by:
-        events = counted_on("r", "(d.value ->> 'day')")
-        parts.append(f"""SELECT p.value AS project, {KINDS["path"]} AS kind, nullif(r.path, 0) AS id,
-           {events} * (d.value ->> 'now') AS now, {events} * NOT (d.value ->> 'now') AS before
-      {spans} CROSS JOIN path_days AS r
-     WHERE d.value ->> 'whole' AND r.project = p.value AND r.span = {of_span("(d.value ->> 'day')")} AND {events} > 0""")
-    parts.append("SELECT project, kind, id, now, before FROM cut")
-    return f"""WITH edges AS MATERIALIZED (
-  SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, {_columns(question)}
+     WHERE d.value ->> 'whole' AND r.project = p.value AND r.kind IN ({kinds}) AND r.day = d.value ->> 'day'
+       AND r.day >= {kept}""")
+        terms.append("SELECT project, kind, id, now, before FROM cut")
+        edges = f"""
+edges AS MATERIALIZED (
+  SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, {_columns(others)}
     {spans} CROSS JOIN events AS e
    WHERE NOT d.value ->> 'whole' AND e.project = p.value AND e.day = d.value ->> 'day'
      AND e.ts >= d.value ->> 'start' AND e.ts < d.value ->> 'end'),
-cut AS ({_each_dimension(question, "edges")}),
+cut AS ({_each_dimension(others, "edges")}),"""
+    return f"""WITH{edges}
 counted AS (
   SELECT project, kind, id, sum(now) AS now, sum(before) AS before, 0 AS won_now, 0 AS won_before
-    FROM ({" UNION ALL ".join(parts)}) GROUP BY project, kind, id)"""
+    FROM ({_UNION.join(terms)}) GROUP BY project, kind, id)"""
+
+
+def _path_terms(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> list[str]:
+    """The counts by path of each period, whole days and cut ones."""
+    terms = []
+    for window, columns in zip(_periods(question), ("events AS now, 0 AS before", "0, events"), strict=True):
+        found = path_rows(binder, Counting(numbers, window, ("path",), visitors=False))
+        terms.append(f"""SELECT project, {KINDS["path"]} AS kind, nullif(key0, 0) AS id, {columns} FROM (
+{with_clause(*found.parts)}{found.rows})""")
+    return terms

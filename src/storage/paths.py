@@ -54,11 +54,6 @@ def of_span(day: str) -> str:
     return f"{day} / {SPAN_DAYS}"
 
 
-def counted_on(row: str, day: str) -> str:
-    """What a row counts on one day of its span."""
-    return f"CASE {day} % {SPAN_DAYS} {' '.join(f'WHEN {k} THEN {row}.e{k}' for k in _PLACES)} END"
-
-
 def counted_between(row: str, first_day: str, last_day: str) -> str:
     """What a row counts on some days: what it counts from the first on, less what it counts after the last."""
 
