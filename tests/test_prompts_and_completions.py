@@ -13,6 +13,15 @@ NAMES = [
     "weekly_review", "channel_report", "funnel_analysis", "retention_analysis", "data_quality_audit",
     "incident_review",
 ]  # fmt: skip
+#: The tools that serve each best.
+SERVING = {
+    "weekly_review": {"overview", "breakdown", "diagnose"},
+    "channel_report": {"top_sources", "channel_roi", "attribution"},
+    "funnel_analysis": {"funnel"},
+    "retention_analysis": {"retention", "lifecycle"},
+    "data_quality_audit": {"describe_schema", "health", "scan"},
+    "incident_review": {"scan", "timeseries", "diagnose"},
+}
 PAID = "https://site.example/?utm_source=facebook&utm_medium=cpc&utm_campaign=spring_sale"
 GIVEN = {"steps": "$pageview, signup", "first_event": "signup", "what": "no purchases since noon"}
 
@@ -58,6 +67,7 @@ def test_prompts_name_only_tools_and_resources_that_are_there(
         named = set(re.findall(r"[Cc]all `(\w+)`", text)) | set(re.findall(r"with `(\w+)` by", text))
         assert named, one["name"]
         assert named <= tools, one["name"]
+        assert SERVING[one["name"]] <= named, one["name"]
         assert set(re.findall(r"\w+://\w+", text)) <= resources | {"events://recent"}, one["name"]
         assert all(value in text for value in arguments.values()), one["name"]
 

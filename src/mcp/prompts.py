@@ -96,7 +96,7 @@ def _weekly_review(arguments: Arguments) -> str:
         f"2. Call `overview` with that window{asked}: every number comes with the same length of time just before.\n"
         f"3. Call `timeseries` with interval day for visitors, then for conversion_rate with {named} as goal.\n"
         "4. Call `diagnose` for visitors and, if it changed, for conversion_rate: name what moved them. Call `scan` for "
-        "days that were unusual.\n"
+        "days that were unusual. Call `breakdown` by path: what visitors looked at.\n"
         "Write: three sentences of summary, a table of the figures with their change, what probably explains the two "
         "largest changes, and one thing to do next week."
     )
@@ -150,9 +150,10 @@ def _data_quality_audit(arguments: Arguments) -> str:
         "1. Call `describe_schema`: look for near-duplicates (signup, sign_up, Signup), test names and names with ids in "
         "them; for properties of mixed types, of low coverage, with values out of range.\n"
         "2. Call `scan`, then `timeseries` with metric events and by event_name: which events start, stop or jump?\n"
-        "3. Call `top_sources`: a large share of direct, or of internal, points to lost referrers or links between "
+        "3. Call `health`: a stage without any number points to events that nobody sends.\n"
+        "4. Call `top_sources`: a large share of direct, or of internal, points to lost referrers or links between "
         "subdomains.\n"
-        "4. Read events://recent and call `query_events` for the most important events: are user_id, url and the expected "
+        "5. Read events://recent and call `query_events` for the most important events: are user_id, url and the expected "
         "properties there, of one type and one unit?\n"
         "Write: a table of findings with the evidence, how much each one distorts, and the fix, most harmful first."
     )
@@ -161,12 +162,14 @@ def _data_quality_audit(arguments: Arguments) -> str:
 def _incident_review(arguments: Arguments) -> str:
     return (
         f"Something may have broken: {arguments['what']}. Window: {_window(arguments, '24h')}.\n"
-        "1. Call `timeseries` with metric events and interval hour, then by event_name; compare with the same hours a day "
+        "1. Call `scan` from 7d: which events or sources had a day of silence, a drop or a spike? What is younger than a "
+        "day is not in it yet.\n"
+        "2. Call `timeseries` with metric events and interval hour, then by event_name; compare with the same hours a day "
         "and a week before.\n"
-        "2. Find the first bucket that differs. Call `diagnose` for events from then on, days_back 7: is it everyone or one "
+        "3. Find the first bucket that differs. Call `diagnose` for events from then on, days_back 7: is it everyone or one "
         "browser, country or page?\n"
-        "3. Call `funnel` over the affected steps before and after that moment.\n"
-        "4. Call `query_events` around that moment and look for the last good and the first bad event.\n"
+        "4. Call `funnel` over the affected steps before and after that moment.\n"
+        "5. Call `query_events` around that moment and look for the last good and the first bad event.\n"
         "Write: when it began and ended, who was affected and how many, what was lost in numbers, and the most likely cause "
         "with the evidence against it."
     )
