@@ -71,8 +71,9 @@ function patchWaitUntil(ctx) {
   patched.add(ctx);
 }
 
+let shown;
 function visible(env) {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !HOST_BINDINGS.includes(name)));
+  return (shown ??= Object.fromEntries(Object.entries(env).filter(([name]) => !HOST_BINDINGS.includes(name))));
 }
 
 async function call(handler, argument, env, ctx) {

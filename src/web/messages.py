@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from pydantic_core import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,12 @@ class Response:
     stream: AsyncGenerator[str] | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
-        return replace(self, headers={**self.headers, **headers})
+        return replace(self, headers={**self.headers, **headers}) if headers else self
 
 
 def json_response(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer that no cache may keep: it belongs to whoever holds the key."""
-    body = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    body = value if isinstance(value, str) else to_json(value).decode()
     return Response(
         status,
         body,
