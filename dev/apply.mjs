@@ -13,11 +13,24 @@ const DATABASE = config.d1_databases[0];
 const NAMESPACE = config.kv_namespaces[0];
 const OUTPUT = { encoding: "utf8", maxBuffer: 64 * 1024 * 1024 };
 
-/** Creates what schema.sql names and does not exist yet. */
+/** Creates what schema.sql names and does not exist yet. Throws where a table is there already, but is another. */
 export async function applySchema(mf) {
   const db = await mf.getD1Database(DATABASE.binding);
   const statements = splitSql(fs.readFileSync(path.join(ROOT, "schema.sql"), "utf8"));
   await db.batch(statements.map((sql) => db.prepare(sql)));
+  const { results } = await db.prepare("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all();
+  const stored = new Map(results.map(({ name, sql }) => [name, bare(sql)]));
+  for (const statement of statements.map(bare)) {
+    const name = statement.match(/^CREATE TABLE (\w+)/)?.[1];
+    if (name && stored.get(name) !== statement) {
+      throw new Error(`The table ${name} of the local state is of another version of schema.sql. \`--fresh\` deletes the state and begins anew.`);
+    }
+  }
+}
+
+// A statement without its comments and spaces, as SQLite remembers it.
+function bare(sql) {
+  return sql.replace(/--.*$/gm, "").replace("IF NOT EXISTS ", "").replace(/\s+/g, " ").replace(/ ?([(),]) ?/g, "$1").replace(/;? *$/, "").trim();
 }
 
 /**

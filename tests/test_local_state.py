@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +262,16 @@ def curl(server: Runtime, path: str, key: str, body: dict[str, Any]) -> Any:
     command += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return json.loads(done.stdout)
+
+
+def test_a_state_of_another_schema_is_refused_with_the_way_out(server: Runtime) -> None:
+    """The last of these tests: the state is gone after it."""
+    server.stop()
+    (file,) = [one for one in server.persist.glob("v3/d1/**/*.sqlite") if one.stem != "metadata"]
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("ALTER TABLE events ADD COLUMN payload TEXT")
+    with pytest.raises(RuntimeError, match=r"events of the local state is of another version.*--fresh"):
+        server.start()
+    server.options += ("--fresh",)
+    server.start()
+    assert server.rows(server.keys["projects"][0]["rk"], "get_stats", **WINDOW) == [{"value": 0}]
