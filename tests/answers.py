@@ -48,20 +48,28 @@ def unlike(structured: dict[str, Any], output: Any) -> list[str]:
 
 def watch(path: str, headers: Mapping[str, str], body: bytes, answer: Answer) -> None:
     """Checks an answer of an MCP endpoint against what it answers; others pass by."""
-    if path not in TOOLS or answer.headers.get("content-type") != "application/json":
+    kind = answer.headers.get("content-type")
+    if path not in TOOLS or kind not in ("application/json", "text/event-stream"):
         return
     try:
         asked = json.loads(body)
     except ValueError:
         return
-    replied = answer.json
-    asked, replied = (asked, replied) if isinstance(asked, list) else ([asked], [replied])
+    replied = answer.json if kind == "application/json" else streamed(answer.text)
+    asked = asked if isinstance(asked, list) else [asked]
     version = headers.get(VERSION_HEADER, ASSUMED_VERSION).strip()
     by_id = {repr(one.get("id")): one for one in asked if isinstance(one, dict)}
     for message in replied if isinstance(replied, list) else [replied]:
         request = by_id.get(repr(message.get("id")))
         if request and "result" in message:
             _check(path, version, request, message["result"])
+
+
+def streamed(text: str) -> list[Any]:
+    """The messages of a stream of server-sent events."""
+    return [
+        json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")
+    ]
 
 
 def _check(path: str, version: str, request: dict[str, Any], result: dict[str, Any]) -> None:

@@ -121,6 +121,31 @@ def test_documented_errors_arrive_as_such(
 
 
 @CLIENTS
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+def test_errors_about_projects_arrive_as_documented(worker: Runtime, client: Client, mode: str) -> None:
+    account = worker.account("business")
+    calls = [
+        ("get_stats", {**WINDOW, "project_id": "prj_none"}),
+        ("top_sources", {**WINDOW, "project_slug": "none"}),
+        ("overview", {"project_ids": [account["projects"][0]["id"], "prj_none"]}),
+        ("track_event", {"event": "x"}),
+        ("overview", {"project_id": account["projects"][0]["id"]}),
+    ]
+    asked = job(worker, account["account"]["ak"], mode, calls, ["projects://none"])
+    report = client(asked | {"url": f"{worker.url}/mcp/account"})
+    *refused, answered = report["calls"]
+    codes = [(one["error"]["code"], one["error"]["message"].rpartition(" ")[2]) for one in refused]
+    assert codes == [
+        (-32004, "unknown_project_id"),
+        (-32004, "unknown_project_slug"),
+        (-32004, "unknown_project_id"),
+        (-32602, "unknown_tool"),
+    ]
+    assert answered["is_error"] is False
+    assert report["reads"][0]["error"]["code"] == -32602
+
+
+@CLIENTS
 @MODES
 def test_prompts_completions_and_progress_arrive(
     worker: Runtime, project: dict[str, str], client: Client, mode: str

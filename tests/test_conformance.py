@@ -48,11 +48,11 @@ def with_key(url: str, key: str) -> Iterator[str]:
         proxy.communicate(timeout=30)
 
 
-def conform(url: str, key: str, version: str, expected: Path | None) -> dict[str, bool]:
+def conform(url: str, key: str, version: str, expected: Path | None, path: str = "/mcp") -> dict[str, bool]:
     """Which required scenarios passed; fails when one failed that is not expected to, or passed that is."""
     options = ["--requirements", version] + (["--expected-failures", str(expected)] if expected else [])
     with with_key(url, key) as proxied:
-        done = run([node22(), SUITE, "server", "--url", f"{proxied}/mcp", *options], check=False)
+        done = run([node22(), SUITE, "server", "--url", f"{proxied}{path}", *options], check=False)
     assert done.returncode == 0, done.stdout[done.stdout.find("=== SUMMARY") :] + done.stderr[-2000:]
     marks = re.findall(r"^([✓✗]) ([\w-]+): ", done.stdout, re.MULTILINE)
     return {name: mark == "✓" for mark, name in marks if name in required(version)}
@@ -83,10 +83,14 @@ def test_the_core_passes_2025_11_25_but_for_requests_to_the_client(fixture_worke
     }
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/account"])
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
-def test_the_shipped_endpoint_fails_only_what_asks_for_fixtures(worker: Runtime, version: str) -> None:
-    key = worker.account("pro")["projects"][0]["rk"]
-    passed = conform(worker.url, key, version, EXPECTED / f"shipped-{version}.yml")
+def test_the_shipped_endpoints_fail_only_what_asks_for_fixtures(
+    worker: Runtime, version: str, path: str
+) -> None:
+    account = worker.account("business")
+    key = account["account"]["ak"] if path == "/mcp/account" else account["projects"][0]["rk"]
+    passed = conform(worker.url, key, version, EXPECTED / f"shipped-{version}.yml", path)
     assert {"tools-list", "resources-list", "prompts-list", "dns-rebinding-protection"} <= {
         name for name, fine in passed.items() if fine
     }

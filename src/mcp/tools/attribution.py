@@ -25,4 +25,5 @@ ATTRIBUTION = Tool(
     output=Rows({"first_touch": NUMBER, "last_touch": NUMBER, "linear": NUMBER}, named=TEXT_OR_NULL),
     requires="read",
     run=_run,
+    slow=True,
 )

@@ -36,4 +36,5 @@ CHANNEL_ROI = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )

@@ -34,4 +34,5 @@ DESCRIBE_SCHEMA = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )

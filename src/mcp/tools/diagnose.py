@@ -35,4 +35,5 @@ DIAGNOSE = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )

@@ -31,4 +31,5 @@ HEALTH = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )

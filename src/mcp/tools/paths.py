@@ -24,4 +24,5 @@ PATHS = Tool(
     output=Rows({"path": LIST, "sessions": WHOLE, "visitors": WHOLE, "share": NUMBER}),
     requires="read",
     run=_run,
+    slow=True,
 )

@@ -38,4 +38,5 @@ RETENTION = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )

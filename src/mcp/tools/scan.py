@@ -32,4 +32,5 @@ SCAN = Tool(
     ),
     requires="read",
     run=_run,
+    slow=True,
 )
