@@ -76,6 +76,20 @@ MUTATIONS = [
         ISOLATION,
     ),
     Mutation(
+        "the first person of a device",
+        "storage/identity.py",
+        "ORDER BY e.ts DESC, e.event DESC) AS nth",
+        "ORDER BY e.ts, e.event) AS nth",
+        "tests/test_identity.py -k person",
+    ),
+    Mutation(
+        "devices of another project",
+        "storage/identity.py",
+        "ON identified.project = p.value AND identified.visitor",
+        "ON identified.visitor",
+        "tests/test_identity.py -k project",
+    ),
+    Mutation(
         "a token of any erasure",
         "analytics/erasure.py",
         "if not hmac.compare_digest(seal, self._seal(erasure, body)):",

@@ -49,6 +49,11 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[(tool, {"filters": FILTERS[:5]}) for tool in ("sessions", "paths")],
     *[("describe_schema", {"event": event}) for event in (None, HOSTILE)],
     ("user_journey", {"user_id": HOSTILE}),
+    *[(tool, {"identity": "stitched", **options}) for tool, options in (
+        ("overview", {"interval": "day", "goal": HOSTILE}), ("breakdown", {"by": "entry_page", "metric": "pageviews"}),
+        ("timeseries", {"metric": "pageviews"}), ("retention", {"born_event": HOSTILE, "return_event": HOSTILE}),
+        ("lifecycle", {}), ("lifecycle", {"view": "stickiness"}), ("funnel", {"steps": ["a", "b"]}),
+        ("funnel", {"steps": ["a", "b"], "breakdown": "source"}))],
     ("user_journey", {"anonymous_id": HOSTILE}),
     ("compare_segments", {"goal": HOSTILE, "a": FILTERS[:5], "b": FILTERS[5:10]}),
     *[("lifecycle", {"unit": unit, "view": view}) for unit in ("day", "month") for view in ("lifecycle", "stickiness")],

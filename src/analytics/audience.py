@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 
 from analytics.filters import ExplainedFilters
+from analytics.identity import PeopleQuestion
 from analytics.local_time import Interval, buckets
 from analytics.measures import MEASURES, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
@@ -30,14 +31,14 @@ Goal = EventName | None
 Bucketed = Annotated[Interval | None, AfterValidator(few_enough)]
 
 
-class OverviewQuestion(FilteredQuestion):
+class OverviewQuestion(FilteredQuestion, PeopleQuestion):
     """How an audience did, against the period before."""
 
     goal: Goal = None
     interval: Bucketed = None
 
 
-class BreakdownQuestion(FilteredSpanQuestion):
+class BreakdownQuestion(FilteredSpanQuestion, PeopleQuestion):
     """One measure for each value of a dimension."""
 
     filters: ExplainedFilters = Field(default_factory=list)
@@ -47,7 +48,7 @@ class BreakdownQuestion(FilteredSpanQuestion):
     limit: WholeNumber = Field(20, ge=1, le=MAX_BREAKDOWN_ROWS)
 
 
-class TimeseriesQuestion(FilteredQuestion):
+class TimeseriesQuestion(FilteredQuestion, PeopleQuestion):
     """One measure over time."""
 
     metric: Measure = "visitors"
@@ -75,7 +76,7 @@ def overview_measurements(question: OverviewQuestion) -> list[Measurement]:
     needs = frozenset(_overview_measures(question))
     filters = tuple(question.filters)
     asked = [
-        Measurement(window, needs, filters, question.goal)
+        Measurement(window, needs, filters, question.goal, identity=question.identity)
         for window in (question.window, previous(question.window))
     ]
     if question.interval:
@@ -87,6 +88,7 @@ def overview_measurements(question: OverviewQuestion) -> list[Measurement]:
                 question.goal,
                 interval=question.interval,
                 timezone=question.timezone,
+                identity=question.identity,
             )
         )
     return asked
@@ -147,6 +149,7 @@ def breakdown_measurement(question: BreakdownQuestion) -> Measurement:
         by=question.by,
         order=question.metric,
         limit=question.limit,
+        identity=question.identity,
     )
 
 
@@ -180,6 +183,7 @@ def timeseries_measurement(question: TimeseriesQuestion) -> Measurement:
         timezone=question.timezone,
         order=question.metric,
         limit=question.splits,
+        identity=question.identity,
     )
 
 

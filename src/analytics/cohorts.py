@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from analytics.identity import PeopleQuestion
 from analytics.local_time import Bucket, buckets
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, FilteredQuestion, ReportQuestion
@@ -35,7 +36,7 @@ LIFECYCLE_DEFINITION: Final = (
 )
 
 
-class RetentionQuestion(FilteredQuestion):
+class RetentionQuestion(FilteredQuestion, PeopleQuestion):
     """Who of those born in the window comes back. Filters apply to the born event."""
 
     born_event: EventName
@@ -46,7 +47,7 @@ class RetentionQuestion(FilteredQuestion):
     periods: WholeNumber = Field(8, ge=1, le=MAX_PERIODS)
 
 
-class LifecycleQuestion(ReportQuestion):
+class LifecycleQuestion(ReportQuestion, PeopleQuestion):
     """How an audience is made up, interval by interval."""
 
     unit: Unit = "day"

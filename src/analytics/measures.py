@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from analytics.filters import Filter
+from analytics.identity import Identity
 from analytics.local_time import Interval
 from analytics.window import Window
 
@@ -88,6 +89,7 @@ class Measurement:
     timezone: str = "UTC"
     order: Measure = "visitors"
     limit: int = 100
+    identity: Identity = "visitor"
 
     @property
     def in_sessions(self) -> bool:

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from analytics.event import now_of
 from analytics.filters import DIMENSIONS, Dimension, Filters
+from analytics.identity import PeopleQuestion
 from analytics.relative import RELATIVE_FORMAT, RELATIVE_NAMES, is_relative, relative_instant
 from analytics.window import (
     INSTANT_FORMAT,
@@ -226,7 +227,7 @@ def _step(value: Any) -> Any:
     return {"event": value} if isinstance(value, str) else value
 
 
-class FunnelQuestion(WindowQuestion):
+class FunnelQuestion(WindowQuestion, PeopleQuestion):
     """How many visitors get from step to step. Source: metrics.md, Funnel."""
 
     steps: Annotated[

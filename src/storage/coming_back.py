@@ -15,6 +15,7 @@ from analytics.cohorts import (
 )
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
+from storage.identity import joined, last_tie, people, who
 from storage.measuring import bucket_at, let_through, local_day
 from storage.sql_parts import Binder, days_of, in_window, named
 
@@ -36,11 +37,12 @@ def retention(numbers: Sequence[int], question: RetentionQuestion) -> Statement:
     reach = periods * 31 * MS_PER_DAY if question.mode == "on" else HISTORY_DAYS * MS_PER_DAY
     later = Window(question.from_, question.to + reach)
     cohort = bucket_at(binder, question.timezone, window, question.unit, "e.ts")
-    source = named(binder, numbers, window, [question.born_event])
+    join, whose, tie = joined(question.identity), who(question.identity), last_tie(question.identity)
+    source = named(binder, numbers, window, [question.born_event], join)
     returning = (
-        in_window(binder, numbers, later)
+        in_window(binder, numbers, later, join)
         if question.return_event is None
-        else named(binder, numbers, later, [question.return_event])
+        else named(binder, numbers, later, [question.return_event], join)
     )
     if question.calendar:
         here, there = (
@@ -55,13 +57,13 @@ def retention(numbers: Sequence[int], question: RetentionQuestion) -> Statement:
     if question.mode == "on_or_after":
         counted = "SELECT project, visitor, cohort, max(period) AS period FROM returned GROUP BY project, visitor, cohort"
     return binder.statement(f"""
-WITH RECURSIVE {days_of(binder, later)},
+WITH RECURSIVE {people(binder, numbers, question.identity)}{days_of(binder, later)},
 born AS MATERIALIZED (
   SELECT * FROM (
-    SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, {cohort} AS cohort,
-           row_number() OVER (PARTITION BY p.value, e.visitor ORDER BY e.ts, e.event, e.name) AS nth
+    SELECT p.value AS project, {whose} AS visitor, e.ts AS ts, e.event AS event, {tie} AS name, {cohort} AS cohort,
+           row_number() OVER (PARTITION BY p.value, {whose} ORDER BY e.ts, e.event, {tie}) AS nth
       {source}{let_through(binder, question.filters)}) WHERE nth = 1),
-seen AS (SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name {returning}),
+seen AS (SELECT p.value AS project, {whose} AS visitor, e.ts AS ts, e.event AS event, {tie} AS name {returning}),
 returned AS (
   SELECT b.project AS project, b.visitor AS visitor, b.cohort AS cohort, {period} AS period
     FROM seen AS r CROSS JOIN born AS b
@@ -81,9 +83,9 @@ def lifecycle(numbers: Sequence[int], question: LifecycleQuestion) -> Statement:
     last = binder.bind(len(intervals) - 1)
     place = number.format(day=local_day(binder, question.timezone, window, "e.ts"))
     active = f"""
-WITH active AS MATERIALIZED (
-  SELECT DISTINCT p.value AS project, e.visitor AS visitor, {place} - {zero} AS place
-    {in_window(binder, numbers, window)})"""
+WITH {people(binder, numbers, question.identity)}active AS MATERIALIZED (
+  SELECT DISTINCT p.value AS project, {who(question.identity)} AS visitor, {place} - {zero} AS place
+    {in_window(binder, numbers, window, joined(question.identity))})"""
     if question.view == "stickiness":
         return binder.statement(f"""{active}
 SELECT project, 'stickiness' AS kind, times AS place, count(*) AS visitors

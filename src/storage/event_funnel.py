@@ -11,6 +11,7 @@ from analytics.questions import FunnelQuestion
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.identity import joined, last_tie, people, who
 from storage.sql_parts import Binder, holds, named_in_window
 
 _ONE_VISITOR = "PARTITION BY project, visitor ORDER BY ts, event, name"
@@ -18,7 +19,7 @@ _BEFORE = f"({_ONE_VISITOR} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
 _FROM_HERE_ON = "(PARTITION BY project, visitor ORDER BY ts DESC)"
 #: `at` is `ts << 20` plus an event's place among those of its visitor in the same millisecond, which only matters
 #: where the event itself is asked for: the one a breakdown takes its value from.
-_AT = "(e.ts << 20) + row_number() OVER (PARTITION BY p.value, e.visitor, e.ts ORDER BY e.event, e.name)"
+_AT = "(e.ts << 20) + row_number() OVER (PARTITION BY p.value, {who}, e.ts ORDER BY e.event, {tie})"
 
 
 def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement:
@@ -32,7 +33,7 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
     span_ms = question.conversion_window_days * MS_PER_DAY
     window = Window(question.from_, question.to + span_ms)
     names = list(dict.fromkeys(step.event for step in question.steps))
-    days, source = named_in_window(binder, numbers, window, names)
+    days, source = named_in_window(binder, numbers, window, names, joined(question.identity))
     end, span = binder.bind(question.to), binder.bind(span_ms)
     matches = [_matches(binder, question, place) for place in range(len(question.steps))]
     flags = ",\n    ".join(f"{match} AS is{place}" for place, match in enumerate(matches, start=1))
@@ -43,12 +44,13 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
         else _unordered(matches, end, span, steps)
     )
     grouped = question.breakdown is not None
-    group = _group(question, binder.bind(json.dumps(names))) if question.breakdown else "NULL"
+    whose, tie = who(question.identity), last_tie(question.identity)
+    value, group = _grouping(question, binder, names)
     return binder.statement(f"""
-WITH RECURSIVE {days},
+WITH RECURSIVE {people(binder, numbers, question.identity)}{days},
 matched AS MATERIALIZED (
-  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name,
-    {_AT if grouped else "e.ts << 20"} AS at,
+  SELECT p.value AS project, {whose} AS visitor, e.ts AS ts, e.event AS event, {tie} AS name,
+    {_AT.format(who=whose, tie=tie) if grouped else "e.ts << 20"} AS at{value},
     {flags}
   {source}),
 {chains},
@@ -61,7 +63,7 @@ reached AS (
         FROM chains WHERE began IS NOT NULL)
      WHERE nth = 1)
    WHERE steps_so_far = step),
-placed AS MATERIALIZED (SELECT project, step, took, {group} AS grp FROM reached AS chain),
+placed AS MATERIALIZED ({group}),
 ranked AS (
   SELECT project, grp, step, took,
          row_number() OVER (PARTITION BY project, grp, step ORDER BY took) AS place,
@@ -70,6 +72,23 @@ ranked AS (
 SELECT project, grp, step, max(visitors) AS visitors, avg(took) AS mean_ms,
        max(CASE WHEN place = (visitors + 1) / 2 THEN took END) AS median_ms
   FROM ranked GROUP BY project, grp, step""")
+
+
+def _grouping(question: FunnelQuestion, binder: Binder, names: Sequence[str]) -> tuple[str, str]:
+    """A column of `matched`, if one is needed; and the rows `project, step, took, grp` of everyone who reached a step."""
+    if question.breakdown is None:
+        return "", "SELECT project, step, took, NULL AS grp FROM reached"
+    if question.identity == "visitor":
+        group = _group(question, binder.bind(json.dumps(names)))
+        return "", f"SELECT project, step, took, {group} AS grp FROM reached AS chain"
+    # A person's events are not together in the key: the value travels with them.
+    return (
+        f",\n    e.{COLUMNS[question.breakdown]} AS of",
+        """SELECT chain.project AS project, chain.step AS step, chain.took AS took, text.value AS grp
+    FROM reached AS chain JOIN matched AS first
+      ON first.project = chain.project AND first.visitor = chain.visitor AND first.at = chain.entered
+    LEFT JOIN dictionary AS text ON text.id = first.of""",
+    )
 
 
 def _group(question: FunnelQuestion, names: str) -> str:

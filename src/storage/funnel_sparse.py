@@ -25,8 +25,8 @@ _FOLLOWING: Final = 3
 
 
 def answers(question: FunnelQuestion) -> bool:
-    """Whether this form can answer: steps in order, and no value of the first step asked for."""
-    return question.order == "ordered" and question.breakdown is None
+    """Whether this form can answer: steps in order, of devices, and no value of the first step asked for."""
+    return question.order == "ordered" and question.breakdown is None and question.identity == "visitor"
 
 
 def select_sparse_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement:

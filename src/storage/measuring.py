@@ -21,6 +21,7 @@ from analytics.window import MS_PER_DAY, MS_PER_HOUR, Window
 from storage.addresses import referrer_of
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.identity import joined, last_tie, people, who
 from storage.sql_parts import Binder, holds, in_window, named_in_window
 
 #: The total order of a visitor's events.
@@ -72,7 +73,7 @@ def plain_value(by: str | None, value: Any) -> Any:
 def measuring(numbers: Sequence[int], asked: Measurement) -> Statement:
     """Rows `project, bucket, value, <counts>`; see `Measurement` for which."""
     binder = Binder()
-    clauses = [_events(binder, numbers, asked)]
+    clauses = [people(binder, numbers, asked.identity) + _events(binder, numbers, asked)]
     if asked.in_sessions:
         clauses += _sessions(asked)
     source = "cut" if asked.in_sessions else "seen"
@@ -120,9 +121,9 @@ def _events(binder: Binder, numbers: Sequence[int], asked: Measurement) -> str:
     names = None if asked.in_sessions else _names_asked(asked)
     days = ""
     if names is None:
-        source = in_window(binder, numbers, asked.window)
+        source = in_window(binder, numbers, asked.window, joined(asked.identity))
     else:
-        days, source = named_in_window(binder, numbers, asked.window, names)
+        days, source = named_in_window(binder, numbers, asked.window, names, joined(asked.identity))
         days += ", "
     hit = " AND ".join(holds(binder, one) for one in asked.filters) or "1"
     goal = "0" if asked.goal is None else is_named(binder, asked.goal)
@@ -134,7 +135,8 @@ def _events(binder: Binder, numbers: Sequence[int], asked: Measurement) -> str:
     only = "" if asked.in_sessions or hit == "1" or asked.goal else f" AND {hit}"
     return f"""{days}
 seen AS MATERIALIZED (
-  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
+  SELECT p.value AS project, {who(asked.identity)} AS visitor, e.ts AS ts, e.event AS event,
+         {last_tie(asked.identity)} AS name, e.path AS path,
          {bucket} AS bucket, {value} AS grp, {hit if not only else "1"} AS hit, {view} AS viewed, {goal} AS goal
     {source}{only})"""
 

@@ -36,18 +36,18 @@ DAYS: Final = (
 )
 
 
-def in_window(binder: Binder, numbers: Sequence[int], window: Window) -> str:
-    """FROM and WHERE: every event `e` of the projects `p` in the window, read along the key."""
+def in_window(binder: Binder, numbers: Sequence[int], window: Window, join: str = "") -> str:
+    """FROM and WHERE: every event `e` of the projects `p` in the window, read along the key; `join` stands in between."""
     projects = binder.bind(json.dumps(list(numbers)))
-    return f"""FROM json_each({projects}) AS p CROSS JOIN events AS e
+    return f"""FROM json_each({projects}) AS p CROSS JOIN events AS e{join}
   WHERE e.project = p.value AND {_between(binder, window)}"""
 
 
 def named_in_window(
-    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]
+    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str], join: str = ""
 ) -> tuple[str, str]:
     """WITH clause, FROM and WHERE: the events `e` of the names `n`, each day's sought in the key; the rest is not read."""
-    return days_of(binder, window), named(binder, numbers, window, names)
+    return days_of(binder, window), named(binder, numbers, window, names, join)
 
 
 def days_of(binder: Binder, window: Window) -> str:
@@ -55,16 +55,19 @@ def days_of(binder: Binder, window: Window) -> str:
     return DAYS.format(first=binder.bind(window.first_day), last=binder.bind(window.last_day))
 
 
-def named(binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str]) -> str:
+def named(
+    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str], join: str = ""
+) -> str:
     """FROM and WHERE: the events `e` of the names `n` on `days`, sought in the key day by day."""
-    return f"FROM {named_of(binder, f'json_each({binder.bind(json.dumps(list(numbers)))})', window, names)}"
+    projects = f"json_each({binder.bind(json.dumps(list(numbers)))})"
+    return f"FROM {named_of(binder, projects, window, names, join)}"
 
 
-def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str]) -> str:
+def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str], join: str = "") -> str:
     """The same without FROM, for the projects `p` of a part of the WITH clause."""
     wanted = binder.bind(json.dumps(list(names)))
     return f"""{projects} AS p
-  CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e
+  CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e{join}
   WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
     AND e.project = p.value AND e.day = days.day AND e.name = n.id
     AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""

@@ -20,6 +20,7 @@ async def _run(question: FunnelQuestion, context: Context) -> Reading:
         conversion_window_days=question.conversion_window_days,
         entry=question.entry,
         order=question.order,
+        identity=question.identity,
     )
 
 
