@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from analytics.filters import ExplainedFilters
 from analytics.identity import PeopleQuestion
@@ -49,9 +49,9 @@ class BreakdownQuestion(FilteredSpanQuestion, PeopleQuestion):
 
 
 class TimeseriesQuestion(FilteredQuestion, PeopleQuestion):
-    """One measure over time."""
+    """One measure over time. The list of tools names the measures once, in breakdown; a wrong one is told them."""
 
-    metric: Measure = "visitors"
+    metric: Annotated[Measure, WithJsonSchema({"type": "string"})] = "visitors"
     interval: Annotated[Interval, AfterValidator(few_enough)] = "day"
     goal: Goal = None
     by: SplitAsListed | None = None

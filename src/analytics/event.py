@@ -105,7 +105,7 @@ class TrackedEvent(BaseModel):
     url: Url | None = None
     path: Location | None = None
     referrer: Location | None = None
-    properties: Properties = Field(default_factory=dict, description=f"At most {MAX_PROPERTIES_BYTES} bytes.")
+    properties: Properties = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

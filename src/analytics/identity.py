@@ -16,8 +16,7 @@ STITCHED: Final = (
 
 def _brief(schema: dict[str, Any]) -> None:
     """The values say it; a list of tools has to stay short."""
-    schema.pop("default", None)
-    schema.pop("type", None)
+    del schema["default"]
 
 
 class PeopleQuestion(BaseModel):

@@ -237,7 +237,7 @@ class FunnelQuestion(WindowQuestion, PeopleQuestion):
     conversion_window_days: WholeNumber = Field(14, ge=1, le=MAX_CONVERSION_WINDOW_DAYS)
     entry: Literal["any", "first"] = Field("any")
     order: Literal["ordered", "any"] = "ordered"
-    breakdown: Dimension | None = Field(None)
+    breakdown: Annotated[Dimension | None, WithJsonSchema({"type": "string"})] = None
 
     @field_validator("steps")
     @classmethod

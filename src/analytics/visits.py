@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from analytics.filters import Filter, Filters
-from analytics.identity import PeopleQuestion
 from analytics.measures import PAGEVIEW, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, FilteredSpanQuestion, SpanQuestion
@@ -85,7 +84,7 @@ class JourneyQuestion(SpanQuestion):
         return self
 
 
-class SegmentsQuestion(SpanQuestion, PeopleQuestion):
+class SegmentsQuestion(SpanQuestion):
     """Which of two segments converts better."""
 
     goal: EventName
@@ -145,10 +144,7 @@ def realtime_rows(
 def segment_measurements(question: SegmentsQuestion) -> list[Measurement]:
     needs: frozenset[Measure] = frozenset({"visitors", "conversion_rate"})
     window = Window(question.from_, question.to)
-    return [
-        Measurement(window, needs, tuple(filters), question.goal, identity=question.identity)
-        for filters in (question.a, question.b)
-    ]
+    return [Measurement(window, needs, tuple(filters), question.goal) for filters in (question.a, question.b)]
 
 
 def segment_rows(projects: Sequence[Project], counted: Sequence[Sequence[Counted]]) -> list[Row]:

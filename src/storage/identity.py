@@ -13,11 +13,10 @@ from typing import Final
 from analytics.event import IDENTIFY_EVENT
 from analytics.identity import Identity
 from storage.dictionary import KINDS
-from storage.event_rows import PAYLOAD_USER_ID
 from storage.sql_parts import Binder
 from storage.tiers import TOTAL_KIND
 
-_USER: Final = f"'u' || (e.payload ->> {PAYLOAD_USER_ID})"
+_USER: Final = "'u' || e.user_id"
 
 #: LEFT JOIN for the sources of sql_parts.py: finds the person of the device of the event `e`.
 _OF_DEVICE: Final = (
@@ -38,7 +37,7 @@ def people(binder: Binder, numbers: Sequence[int], identity: Identity) -> str:
       CROSS JOIN dictionary AS n CROSS JOIN daily AS d CROSS JOIN events AS e
      WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value = {binder.bind(IDENTIFY_EVENT)}
        AND d.project = p.value AND d.kind = {TOTAL_KIND} AND e.project = p.value AND e.day = d.day AND e.name = n.id
-       AND e.payload ->> {PAYLOAD_USER_ID} IS NOT NULL)
+       AND e.user_id IS NOT NULL)
    WHERE nth = 1),
 """
 
