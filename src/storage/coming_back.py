@@ -77,7 +77,8 @@ def lifecycle(numbers: Sequence[int], question: LifecycleQuestion) -> Statement:
     """Rows `project, kind, place, visitors`; see `Activity`. A place is counted from the first interval, 0."""
     binder = Binder()
     intervals = whole_intervals(question)
-    window = Window(max(intervals[0].start_ms - HISTORY_DAYS * MS_PER_DAY, 0), question.to)
+    history = HISTORY_DAYS * MS_PER_DAY if question.view == "lifecycle" else 0
+    window = Window(max(intervals[0].start_ms - history, 0), question.to)
     number = _NUMBER[question.unit]
     zero = number.format(day=f"CAST({binder.bind(intervals[0].key)} AS INTEGER)")
     last = binder.bind(len(intervals) - 1)
