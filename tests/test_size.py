@@ -128,12 +128,14 @@ def test_every_answer_that_is_cut_says_so_and_its_cursor_leads_through_all(
     limit = len(json.dumps(whole)) * 2 // 5
     monkeypatch.setattr("mcp.size.MAX_TEXT", limit)
     found: list[Any] = []
+    windows: list[Any] = []
     more: dict[str, Any] = {}
     for page in range(len(whole)):
         result = house.call(key, tool, path, **asked, **more)
         text, structured = result["content"][0]["text"], result["structuredContent"]
         assert len(text) <= limit or len(structured["rows"]) == 1
         assert structured["truncated"] is ("next_cursor" in structured)
+        windows.append(structured["window"])
         found += json.loads(text)
         told = [json.loads(block["text"]) for block in result["content"][1:]]
         names = ("truncated", "next_cursor", "window")
@@ -147,6 +149,7 @@ def test_every_answer_that_is_cut_says_so_and_its_cursor_leads_through_all(
         if tool != "realtime":  # the window is that of the first page, however late the next one is asked for
             house.now = f"2026-05-20T12:{page + 1:02}:00Z"
     assert found == whole
+    assert windows == [windows[0]] * len(windows)
 
 
 def test_a_cursor_opens_no_other_question(
