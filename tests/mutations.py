@@ -76,6 +76,13 @@ MUTATIONS = [
         ISOLATION,
     ),
     Mutation(
+        "notes that visitors wrote",
+        "storage/annotations.py",
+        "AND e.origin <> {_BROWSER}",
+        "AND e.origin >= 0",
+        "tests/test_annotations.py",
+    ),
+    Mutation(
         "the first person of a device",
         "storage/identity.py",
         "ORDER BY e.ts DESC, e.event DESC) AS nth",

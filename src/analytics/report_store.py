@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from analytics.annotations import Annotation
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.diagnosis import Diagnosed, DiagnoseQuestion
 from analytics.health import HealthQuestion, Healthy
@@ -32,6 +33,9 @@ class Reports(Protocol):
 
     async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
         """Counts for each measurement, all in one round trip; what has no events is absent."""
+
+    async def noted(self, scope: Scope, asked: Measurement) -> tuple[Measured, list[Annotation]]:
+        """The counts of one measurement, and the notes of its window, in order; one more than are shown if there are."""
 
     async def retention(self, scope: Scope, question: RetentionQuestion) -> tuple[list[Returned], Cost]:
         """The sizes of cohorts, and how many of each came back when."""

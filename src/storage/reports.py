@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from analytics.annotations import Annotation
 from analytics.cohorts import Activity, LifecycleQuestion, RetentionQuestion, Returned
 from analytics.diagnosis import Diagnosed, DiagnoseQuestion
 from analytics.health import HealthQuestion, Healthy, People
@@ -27,6 +28,7 @@ from analytics.store import Answer, Cost, Row, Tier
 from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion, labelled
 from analytics.window import Window
 from storage import checking_health, describing, money, visits
+from storage.annotations import select_annotations
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
 from storage.diagnosing import diagnosing, moved_of
@@ -44,6 +46,13 @@ class SqlReports:
         results = await self._asked(scope, [measuring(scope.numbers, one) for one in asked])
         counted = [counted_rows(one, result.rows) for one, result in zip(asked, results, strict=True)]
         return Measured(counted, read_cost(results))
+
+    async def noted(self, scope: Scope, asked: Measurement) -> tuple[Measured, list[Annotation]]:
+        *results, notes = await self._asked(
+            scope, [measuring(scope.numbers, asked), select_annotations(scope.numbers, asked.window)]
+        )
+        measured = Measured([counted_rows(asked, results[0].rows)], read_cost([*results, notes]))
+        return measured, [Annotation(**row) for row in notes.rows[::-1]]
 
     async def retention(self, scope: Scope, question: RetentionQuestion) -> tuple[list[Returned], Cost]:
         results = await self._asked(scope, [retention(scope.numbers, question)])
