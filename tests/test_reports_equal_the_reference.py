@@ -181,6 +181,33 @@ def test_timeseries(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "timeseries", ends, options)
 
 
+ONE_NAME = st.sampled_from(["$pageview", "signup", "never"]).map(
+    lambda name: [{"field": "event_name", "op": "eq", "value": name}]
+)
+
+
+@EXAMPLES
+@given(
+    HISTORIES,
+    questions(
+        {"metric": st.sampled_from(["visitors", "events"]), "by": st.sampled_from([None, *DIMENSIONS])},
+        {
+            "filters": ONE_NAME,
+            "interval": st.sampled_from(["day", "week", "month"]),
+            "splits": st.sampled_from([1, 2, 5]),
+        },
+    ),
+)
+def test_what_the_roll_ups_answer(history: list[dict[str, Any]], asked: list[Any]) -> None:
+    ledger = ledger_of(history)
+    for ends, options in asked:
+        by = {"by": options["by"]} if options["by"] else {}
+        check(ledger, "timeseries", ends, {**{k: v for k, v in options.items() if k != "by"}, **by})
+        if by:
+            kept = {name: options[name] for name in ("metric", "filters") if name in options}
+            check(ledger, "breakdown", ends, {**kept, **by, "limit": options.get("splits", 20)})
+
+
 UNITS = st.sampled_from(["day", "week", "month"])
 NOW = "2026-04-20T12:00:00Z"
 

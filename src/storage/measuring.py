@@ -100,13 +100,13 @@ ranked AS (
 
 
 def counted_rows(asked: Measurement, rows: Sequence[dict[str, Any]]) -> list[Counted]:
-    """The rows of `measuring` as values of the domain."""
+    """The rows of `measuring`, or of `rolled_up`, as values of the domain."""
     return [
         Counted(
             project=row["project"],
             bucket=row["bucket"] if asked.interval else None,
             value=plain_value(asked.by, row.get("value")),
-            counts=Counts(**{name: row[name] or 0 for name in _COUNTS}),
+            counts=Counts(**{name: row.get(name) or 0 for name in _COUNTS}),
         )
         for row in rows
     ]

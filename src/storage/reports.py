@@ -32,7 +32,9 @@ from storage.annotations import select_annotations
 from storage.coming_back import lifecycle, retention
 from storage.database import Result, Statement
 from storage.diagnosing import diagnosing, moved_of
+from storage.event_stats import Planned
 from storage.measuring import counted_rows, measuring
+from storage.measuring_days import rolled_up
 from storage.scanning import scanning, series_of
 
 
@@ -43,9 +45,13 @@ class SqlReports:
         raise NotImplementedError
 
     async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
-        results = await self._asked(scope, [measuring(scope.numbers, one) for one in asked])
+        planned = [
+            rolled_up(scope.numbers, one) or Planned(measuring(scope.numbers, one), "events") for one in asked
+        ]
+        results = await self._asked(scope, [one.statement for one in planned])
         counted = [counted_rows(one, result.rows) for one, result in zip(asked, results, strict=True)]
-        return Measured(counted, read_cost(results))
+        tiers = {one.tier for one in planned}
+        return Measured(counted, read_cost(results), tiers.pop() if len(tiers) == 1 else "events")
 
     async def noted(self, scope: Scope, asked: Measurement) -> tuple[Measured, list[Annotation]]:
         *results, notes = await self._asked(
