@@ -148,7 +148,8 @@ def _names_asked(asked: Measurement) -> list[str] | None:
     names = names_filtered(asked.filters)
     if names is not None:
         return names
-    return [PAGEVIEW] if asked.needs == {"pageviews"} and asked.order == "pageviews" else None
+    views = asked.needs == {"pageviews"} and asked.by is None  # a value without a view is listed, too
+    return [PAGEVIEW] if views else None
 
 
 def names_filtered(filters: Sequence[Filter]) -> list[str] | None:
