@@ -282,11 +282,10 @@ def _enriched(events: Sequence[Generated]) -> list[Event]:
         received_ms=events[-1].ts, project_id="", origin="browser", ip_hash_salt="", new_event_id=lambda: ""
     )
     context = {"now_ms": events[-1].ts}
+    countries = {event.country for event in events}
+    arrivals = {one: replace(arrival, country=one, user_agent=agent_of(one)) for one in countries}
     return [
-        enrich(
-            TrackedEvent.model_validate(event.sent(), context=context),
-            replace(arrival, country=event.country, user_agent=agent_of(event.country)),
-        )
+        enrich(TrackedEvent.model_validate(event.sent(), context=context), arrivals[event.country])
         for event in events
     ]
 

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from analytics.attribution import classify
 from analytics.text import visible, visible_throughout
-from analytics.user_agent import parse_user_agent
+from analytics.user_agent import Device, parse_user_agent
 from analytics.window import MS_PER_DAY, InvalidInstantError, format_instant, parse_instant
 
 MAX_PROPERTIES_BYTES: Final = 8_192
@@ -108,7 +109,7 @@ class TrackedEvent(BaseModel):
     properties: Properties = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrival:
     """What the server knows of the request that brought an event; none of it is stored as it stands."""
 
@@ -120,6 +121,16 @@ class Arrival:
     ip: str = ""
     country: str = ""
     user_agent: str = ""
+
+    @cached_property
+    def device(self) -> Device:
+        """What the User-Agent says; read once for all events of the request."""
+        return parse_user_agent(self.user_agent)
+
+    @cached_property
+    def ip_hash(self) -> str:
+        """The address as events keep it."""
+        return hash_ip(self.ip, self.ip_hash_salt, self.received_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +178,6 @@ def enrich(tracked: TrackedEvent, arrival: Arrival) -> Event:
     event_id = tracked.event_id or arrival.new_event_id()
     anonymous_id = tracked.anonymous_id or _fabricated_visitor(arrival.project_id, tracked.user_id, event_id)
     attribution = classify(tracked.url, tracked.referrer)
-    device = parse_user_agent(arrival.user_agent)
     return Event(
         event_id=event_id,
         event_name=tracked.event,
@@ -186,10 +196,10 @@ def enrich(tracked: TrackedEvent, arrival: Arrival) -> Event:
         source_confidence=attribution.confidence,
         source_rule_id=attribution.rule_id,
         country=arrival.country,
-        device_type=device.device_type,
-        browser=device.browser,
-        os=device.os,
-        ip_hash=hash_ip(arrival.ip, arrival.ip_hash_salt, arrival.received_ms),
+        device_type=arrival.device.device_type,
+        browser=arrival.device.browser,
+        os=arrival.device.os,
+        ip_hash=arrival.ip_hash,
         origin=arrival.origin,
         timed_by_client=tracked.timestamp is not None,
         named_by_client=tracked.event_id is not None,
