@@ -79,29 +79,52 @@ def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
     binder = Binder()
     columns = ("source", "medium") if question.breakdown == "source_medium" else ("source",)
     found = counted(binder, Counting(numbers, question.window, columns))
-    paid, rows, parts = "(medium.value = 'paid') * s.events", found.rows, found.parts
-    sums = "sum(events) AS events, sum(uniques) AS uniques"
+    media, paid_medium = _media(binder, numbers)
+    rows, sums = found.rows, "sum(events) AS events, sum(uniques) AS uniques"
     if question.breakdown == "source":
-        paid, rows, parts = "s.paid", *_with_paid(binder, numbers, question.window, found)
+        found, rows = _with_paid(binder, numbers, question.window, found)
         sums += ", sum(paid) AS paid"
-    apart = [*(["project"] if len(numbers) > 1 else []), *keys(columns)]
-    head = "project.id AS project_id, " if len(numbers) > 1 else ""
-    order = ["s.events DESC", *(["project.id"] if len(numbers) > 1 else [])]
-    order += [f"{column}.value" for column in columns]
-    sql = f"""{with_clause(*parts)}SELECT {head}{
-        ", ".join(f"{column}.value AS {column}" for column in columns)
-    },
+        texts_of, labels, paid = {"source": "source.value"}, texts(columns, "s"), "s.paid"
+    else:
+        medium = unpacked(columns, "medium", "s")
+        singly = f"(SELECT value FROM dictionary WHERE id = {medium})"
+        of_medium = f"coalesce((SELECT texts FROM media) ->> ('m' || {medium}), {singly})"
+        texts_of = {"source": "source.value", "medium": of_medium}
+        labels = f"\n  LEFT JOIN dictionary AS source ON source.id = {unpacked(columns, 'source', 's')}"
+        paid = f"CASE WHEN {medium} IN (SELECT id FROM paid) THEN s.events ELSE 0 END"
+    several = len(numbers) > 1
+    apart = [*(["project"] if several else []), *keys(columns)]
+    shown = [
+        *(["project.id AS project_id"] if several else []),
+        *(f"{sql} AS {one}" for one, sql in texts_of.items()),
+    ]
+    order = ["s.events DESC", *(["project.id"] if several else []), *texts_of.values()]
+    sql = f"""{with_clause(*found.parts, media, paid_medium)}SELECT {", ".join(shown)},
        s.events, s.uniques, {paid} AS paid
-  FROM (SELECT {", ".join(apart)}, {sums} FROM ({rows}) GROUP BY {", ".join(apart)}) AS s{
-        texts(columns, "s")
-    }{_PROJECT if len(numbers) > 1 else ""}
+  FROM (SELECT {", ".join(apart)}, {sums} FROM ({rows}) GROUP BY {", ".join(apart)}) AS s{labels}{
+        _PROJECT if several else ""
+    }
  ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}"""
     return Planned(binder.statement(sql), found.tier)
 
 
+#: A project has few media: those are looked up together instead of once for each row; of more than these, the rest singly.
+_FEW: Final = 64
+
+
+def _media(binder: Binder, numbers: Sequence[int]) -> tuple[str, str]:
+    """Parts of the WITH clause: `media`, the texts of the projects' first media by id, as JSON; `paid`, the id of 'paid'."""
+    of_projects = f"""FROM json_each({binder.bind(json.dumps(list(numbers)))}) AS p CROSS JOIN dictionary AS text
+   WHERE text.project = p.value AND text.kind = {KINDS["medium"]}"""
+    media = f"""media AS MATERIALIZED (
+  SELECT json_group_object('m' || id, value) AS texts
+    FROM (SELECT text.id AS id, text.value AS value {of_projects} LIMIT {_FEW}))"""
+    return media, f"paid AS MATERIALIZED (\n  SELECT text.id AS id {of_projects} AND text.value = 'paid')"
+
+
 def _with_paid(
     binder: Binder, numbers: Sequence[int], window: Window, sources: Counted
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[Counted, str]:
     """Rows by source, and those of its paid medium beside them, which the roll-up by source does not tell apart."""
     columns = ("source", "medium")
     pairs = counted(binder, Counting(numbers, window, columns, visitors=False))
@@ -109,10 +132,7 @@ def _with_paid(
   UNION ALL
   SELECT project, {unpacked(columns, "source", "pair")}, 0, 0, events FROM ({pairs.rows}) AS pair
    WHERE {unpacked(columns, "medium", "pair")} IN (SELECT id FROM paid)"""
-    paid = f"""paid AS MATERIALIZED (
-  SELECT text.id FROM json_each({binder.bind(json.dumps(list(numbers)))}) AS p CROSS JOIN dictionary AS text
-   WHERE text.project = p.value AND text.kind = {KINDS["medium"]} AND text.value = 'paid')"""
-    return rows, (*sources.parts, *pairs.parts, paid)
+    return Counted(sources.tier, rows, (*sources.parts, *pairs.parts)), rows
 
 
 def plan_event_names(numbers: Sequence[int], window: Window, limit: int) -> Planned:
