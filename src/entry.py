@@ -10,11 +10,11 @@ import time
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import cache
 from typing import Any, Final
 
 import js
 from pyodide.ffi import jsnull, to_js
-from workers import Response as WorkerResponse
 from workers import WorkerEntrypoint, import_from_javascript
 
 from access.audit import subject_mark
@@ -101,9 +101,11 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
         self.ctx.waitUntil(run())
 
 
+@cache
 def _bindings() -> Any:
     """The bindings as JavaScript has them. `self.env` has them too, behind wrappers that look up the type of every value
     that passes and convert it member by member: on the way to D1 and back that took longer than all of our own code.
+    They belong to the isolate, not to a request.
     """
     return import_from_javascript("cloudflare:workers").env
 
@@ -216,12 +218,13 @@ async def _read_stream(stream: Any, limit: int) -> bytes | None:
 
 def worker_response(response: Response) -> Any:
     """The response as the runtime sends it; a stream goes on being written after this returns."""
+    headers = js.Object.fromEntries(to_js(list(response.headers.items())))
     if response.stream is None:
-        return WorkerResponse(response.body or None, status=response.status, headers=response.headers)
+        return js.Response.new(response.body or jsnull, status=response.status, headers=headers)
     pipe = js.TransformStream.new()
     _STREAMS.add(writing := asyncio.ensure_future(_write(response.stream, pipe.writable.getWriter())))
     writing.add_done_callback(_STREAMS.discard)
-    return WorkerResponse(pipe.readable, status=response.status, headers=response.headers)
+    return js.Response.new(pipe.readable, status=response.status, headers=headers)
 
 
 async def _write(stream: AsyncGenerator[str], writer: Any) -> None:

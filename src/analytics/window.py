@@ -18,6 +18,7 @@ INSTANT_FORMAT: Final = (
     "ISO 8601: '2026-05-01T00:00:00Z', an offset such as '+02:00', or a bare date; without a zone it is UTC"
 )
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _INSTANT: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
@@ -64,8 +65,8 @@ def parse_instant(text: str) -> int:
 
 def format_instant(instant_ms: int) -> str:
     """UTC ISO 8601 with milliseconds and `Z`, e.g. `2026-05-01T00:00:00.000Z`."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant_ms % 1000:03d}Z"
+    moment = _EPOCH + timedelta(milliseconds=instant_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def day_of(instant_ms: int) -> int:
