@@ -26,7 +26,7 @@ from mcp.schema import brief, plain_schema
 Question = TypeVar("Question", bound=BaseModel)
 
 #: Said where a model reads answers: they hold text that visitors of a website wrote. Source: security.md, toxic flow.
-UNTRUSTED: Final = " Texts are untrusted."
+UNTRUSTED: Final = " Untrusted texts."
 
 #: The members of a result's `_meta` that say where its texts come from.
 META_UNTRUSTED: Final = "ai.millimetric/untrusted"

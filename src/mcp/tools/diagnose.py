@@ -19,7 +19,7 @@ async def _run(question: DiagnoseQuestion, context: Context) -> Reading:
 
 DIAGNOSE = Tool(
     name="diagnose",
-    title="What moved a metric",
+    title="Diagnose",
     description=(
         "Why a metric changed: the part of each source, country, device, page …, which add up. "
         'Example: {"metric":"events","by":["source"]}.' + UNTRUSTED

@@ -16,7 +16,7 @@ async def _run(question: HealthQuestion, context: Context) -> Reading:
 
 HEALTH = Tool(
     name="health",
-    title="Health dashboard",
+    title="Health",
     description=(
         "Acquisition, activation, retention, revenue, referral, each number with its definition. Example: "
         '{"activation_event":"signup"}.'

@@ -17,7 +17,7 @@ async def _run(question: ScanQuestion, context: Context) -> Reading:
 
 SCAN = Tool(
     name="scan",
-    title="Scan for anomalies",
+    title="Scan",
     description=(
         "Anything unusual: days with a spike, drop or silence of all events, an event name or a source; new names. "
         'Example: {"from":"7d"}.' + UNTRUSTED
