@@ -1,7 +1,7 @@
 """The lines that isolation and secrecy hang on: each taken away, and the test that must fail then.
 
 `old` stands exactly once in its file (a test checks it on every change); `npm run test:nightly` takes each away in a copy
-of the source and runs the test (tests/test_mutations.py).
+of the source and runs the test (tests/test_mutations.py). `python -m tests.mutations` prints docs/mutations.md.
 """
 
 from __future__ import annotations
@@ -159,6 +159,20 @@ MUTATIONS = [
         "WHERE k.id = ?1 AND k.status = 'active' AND (k.expires_at IS NULL OR k.expires_at > unixepoch() * 1000)\n"
         "     AND",
         "WHERE k.id = ?1 AND",
+        ISOLATION,
+    ),
+    Mutation(
+        "the guard takes another project of the account",
+        "storage/guard.py",
+        "(k.project IS NULL OR k.project = p.number)) AS projects",
+        "true) AS projects",
+        ISOLATION,
+    ),
+    Mutation(
+        "writes to another project of the account",
+        "storage/guard.py",
+        'AND p.status = \'active\' AND (k.project IS NULL OR k.project = p.number))"""',
+        'AND p.status = \'active\')"""',
         ISOLATION,
     ),
     # Keys.
@@ -332,3 +346,32 @@ MUTATIONS = [
         "tests/test_leaks.py",
     ),
 ]
+
+
+def as_markdown() -> str:
+    """The list as a page."""
+    lines = [f"| {one.name} | `src/{one.file}` | {_tests(one)} |" for one in MUTATIONS]
+    return "\n".join([*HEAD, *lines]) + "\n"
+
+
+def _tests(one: Mutation) -> str:
+    return f"`{one.test}`"
+
+
+HEAD = [
+    "# Mutations",
+    "",
+    "Lines that isolation, secrecy and the rest of [SECURITY.md](../SECURITY.md) hang on. Each is taken away",
+    "or turned round in a copy of the source, and the tests beside it must fail; without the change they must pass there. `npm run",
+    "test:nightly` does it for all (`tests/test_mutations.py`); what stands in place of what: `tests/mutations.py`.",
+    "",
+    "Scope clauses need no list: whatever statement any test sends through the house, SQLite's plan for it must reach the",
+    "tables of events by `project` alone, or the run fails (`tests/scope_clause.py`). The clauses:",
+    "`python -m tests.scope_mutations`.",
+    "",
+    "| Without it | In | Fails |",
+    "|---|---|---|",
+]
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

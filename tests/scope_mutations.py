@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.house import ROOT
-
-STORAGE = ROOT / "src/storage"
+STORAGE = Path(__file__).parent.parent / "src/storage"
 
 #: `e.project = ?1`, `n.project = p.value`, `project IN (SELECT value FROM json_each(?1))` and what stands for it.
 _EQUAL = r"= (?:\?\d|\w+\.(?:value|project|number))"
@@ -41,3 +40,7 @@ def clauses() -> Iterator[Clause]:
         for match in CLAUSE.finditer(source):
             line = source.count("\n", 0, match.start()) + 1
             yield Clause(path.name, match.start(), match.end(), line, match[0])
+
+
+if __name__ == "__main__":
+    print(*clauses(), sep="\n")

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from access.audit import AuditEntry
 from access.gate import Gate, Principal
 from access.plans import PLANS
 from analytics.scope import Project, Scope
 from analytics.store import ScopeWithdrawnError
+from storage.audit_log import record_write
 from storage.guard import check, guard
 from storage.key_store import key_name
 from tests.house import ROOT, InProcess
@@ -241,6 +243,24 @@ def test_d1_refuses_a_scope_with_a_foreign_project() -> None:
     (verdict,) = asyncio.run(house.db.batch([guard(scope)]))
     with pytest.raises(ScopeWithdrawnError):
         check(scope, verdict)
+
+
+def test_d1_refuses_a_key_of_one_project_the_others_of_its_account() -> None:
+    """Reading and writing: the key of a project opens that project alone, whoever made the scope."""
+    house = InProcess()
+    one, two = house.account("business", "One", "Two")["projects"]
+    project = Project(*house.db.connection.execute(
+        "SELECT number, id, slug, name FROM projects WHERE id = ?", [two["id"]]).fetchone())  # fmt: skip
+    scope = Scope(house_key_id(house, one["sk"]), "acc", (project,))
+    with pytest.raises(ScopeWithdrawnError):
+        check(scope, asyncio.run(house.db.batch([guard(scope)]))[0])
+    entry = AuditEntry("x", "key", "person.forget", "someone")
+    asyncio.run(house.db.batch([record_write(scope, entry)]))
+    assert house.db.connection.execute("SELECT count(*) FROM audit_entries").fetchone()[0] == 0
+    own = Scope(house_key_id(house, two["sk"]), "acc", (project,))
+    check(own, asyncio.run(house.db.batch([guard(own)]))[0])
+    asyncio.run(house.db.batch([record_write(own, entry)]))
+    assert house.db.connection.execute("SELECT count(*) FROM audit_entries").fetchone()[0] == 1
 
 
 def test_a_key_revoked_in_d1_alone_writes_and_reads_nothing() -> None:

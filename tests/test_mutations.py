@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.house import ROOT
-from tests.mutations import MUTATIONS, Mutation
+from tests.mutations import MUTATIONS, Mutation, as_markdown
+from tests.scope_mutations import STORAGE, clauses
 
 nightly = pytest.mark.skipif(
     not os.environ.get("NIGHTLY"), reason="at night only: a test run for each mutation"
@@ -21,6 +22,22 @@ nightly = pytest.mark.skipif(
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
 def test_the_line_is_there_once(mutation: Mutation) -> None:
     assert (ROOT / "src" / mutation.file).read_text().count(mutation.old) == 1
+
+
+def test_the_page_names_no_mutation_that_is_gone() -> None:
+    """`python -m tests.mutations > docs/mutations.md` renews it."""
+    page = (ROOT / "docs/mutations.md").read_text().splitlines()
+    rows = [line for line in page if line.startswith("| ")][1:]
+    assert len(rows) > 40
+    assert set(rows) <= set(as_markdown().splitlines())
+
+
+def test_scope_clauses_are_found_by_their_words() -> None:
+    found = list(clauses())
+    assert len(found) > 90
+    assert len({one.file for one in found}) >= 20
+    for one in found:
+        assert one.without() != (STORAGE / one.file).read_text()
 
 
 def copied(into: Path) -> Path:
