@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from analytics.erasure import TOKEN_LIFE_MS, ErasureTokens
 from analytics.window import format_instant
+from storage import forget as forgetting
+from storage.database import Result, Statement
 from tests.clients.programs import python_client
 from tests.house import InProcess, Service
 from tests.json_schema import misfits
@@ -214,6 +217,32 @@ def test_sending_execute_again_is_one_entry_of_the_audit_log(house: InProcess) -
         said(house, key, user_id="ada", step="execute", token=token)
     rows = house.db.connection.execute("SELECT action, outcome, times FROM audit_entries").fetchall()
     assert [tuple(row) for row in rows] == [("person.forget", "done", 1)]
+
+
+def test_an_erasure_that_was_interrupted_goes_on_with_the_same_token(
+    house: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T-GDPR-1: in rounds, each a transaction of its own."""
+    monkeypatch.setattr(forgetting, "EVENTS_PER_ROUND", 1)
+    key = house.account()["projects"][0]["sk"]
+    house.track(key, *EVENTS)
+    token = said(house, key, user_id="ada")["token"]
+    erase = {"name": "forget_user", "arguments": {"user_id": "ada", "step": "execute", "token": token}}
+    real, rounds = house.db.batch, 0
+
+    async def failing(statements: Sequence[Statement]) -> list[Result]:
+        nonlocal rounds
+        rounds += any("UPDATE events SET fold" in one.sql for one in statements)
+        if rounds == 2:
+            raise RuntimeError("the isolate is gone")
+        return await real(statements)
+
+    house.db.batch = failing  # type: ignore[method-assign]
+    assert house.rpc(key, "tools/call", erase)["error"]["message"] == "tool_failed"
+    house.db.batch = real  # type: ignore[method-assign]
+    assert len(users(house, key)) == 5
+    assert said(house, key, **erase["arguments"])["events"] == 2  # type: ignore[arg-type]
+    assert users(house, key) == [None, "bob", None]
 
 
 def test_only_the_server_key_sees_it_and_may_call_it(service: Service, shared: dict[str, Any]) -> None:
