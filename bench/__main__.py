@@ -11,7 +11,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
-from bench import report, storage_part, whole_request
+from bench import report, storage_part, tools_part, whole_request
 from bench.ours import Say
 from bench.programs import ROOT
 
@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
         "--runs", type=int, default=storage_part.RUNS, help="timed turns, 7 or more for a result to keep"
     )
     parser.add_argument("--reuse", action="store_true", help="measure again what an earlier run loaded")
-    parser.add_argument("--part", choices=["storage", "requests"], help="only one of the two parts")
+    parser.add_argument("--part", choices=["storage", "requests", "tools"], help="only one of the parts")
     parser.add_argument(
         "--turns", type=int, default=whole_request.TURNS, help="timed turns of the second part"
     )
@@ -54,8 +54,12 @@ def main() -> int:
         if chosen.events
         else [report.SMALLEST, *([10 * report.SMALLEST] if chosen.full else [])]
     )
+    if chosen.part == "tools":
+        folder = STATE / str(sizes[0])
+        print(tools_part.run(folder, chosen.node, loaded_end_day(folder), say))
+        return 0
     for events in sizes:
-        if chosen.part != "requests":
+        if chosen.part in (None, "storage"):
             say(f"storage: {events:,} events")
             result = storage_part.run(
                 storage_part.Options(
@@ -70,7 +74,7 @@ def main() -> int:
                 say,
             )
             keep(f"storage-{events}", result)
-    if chosen.part != "storage":
+    if chosen.part in (None, "requests"):
         keep(f"requests-{sizes[0]}", requests(STATE / str(sizes[0]), chosen, say))
     text = report.text(STATE, sizes)
     print(text)
@@ -82,8 +86,13 @@ def main() -> int:
 def requests(folder: Path, chosen: argparse.Namespace, say: Say) -> dict[str, Any]:
     """The second part, on what the first one loaded."""
     say("the whole request")
-    end_day = json.loads((folder / "loaded.json").read_text())["end_day"]
-    return whole_request.run(folder, chosen.node, end_day, chosen.turns, chosen.seconds, say)
+    return whole_request.run(folder, chosen.node, loaded_end_day(folder), chosen.turns, chosen.seconds, say)
+
+
+def loaded_end_day(folder: Path) -> int:
+    """The last day of what the first part loaded."""
+    end_day: int = json.loads((folder / "loaded.json").read_text())["end_day"]
+    return end_day
 
 
 def keep(name: str, result: object) -> None:

@@ -125,7 +125,8 @@ class Ours:
         if "result" not in message or message["result"].get("isError"):
             raise AssertionError(f"{name}: {text[:500]!r}")
         rows = json.loads(message["result"]["content"][0]["text"])
-        return Reply(rows, ms, cpu_ms(self.pid) - used)
+        meta = message["result"]["structuredContent"].get("meta", {})
+        return Reply(rows, ms, cpu_ms(self.pid) - used, meta.get("rows_read", 0))
 
     def size_bytes(self) -> int:
         """The database as D1 counts it."""

@@ -18,6 +18,8 @@ from bench.ours import Reply, Written, chunks, over_http, store_chunk, without_h
 from bench.questions import Question, canonical, differences, limited, questions, worst_error
 from bench.report import BEGIN, PAGE, kept, text, write
 from bench.storage_part import Answers, measure
+from bench.tools_part import ASKED, arguments, table
+from mcp.tools import PROJECT_TOOLS
 from storage.database import Statement
 from tests.house import NOW, InProcess
 
@@ -196,3 +198,19 @@ def stored(answers: Answers) -> dict[str, Any]:
         },
     }
     return {"at": "2026-05-20 12:00 UTC", "machine": "a machine", "result": result}
+
+
+def test_every_reading_tool_is_measured_by_a_call_that_works(
+    filled: tuple[InProcess, dict[str, Any]],
+) -> None:
+    house, keys = filled
+    assert set(ASKED) == {tool.name for tool in PROJECT_TOOLS if tool.requires == "read"}
+    for tool in ASKED:
+        given = {f"{name}_": value for name, value in arguments(tool, END_DAY).items()}
+        result = house.call(keys["projects"][0]["rk"], tool, **given)
+        assert not result["isError"], (tool, result)
+
+
+def test_the_table_of_tools_has_medians_and_rows() -> None:
+    replies = [Reply([{}], ms, ms / 2, rows_read) for ms, rows_read in ((4.0, 9), (1000.0, 9), (2.0, 7))]
+    assert table({"scan": replies}).splitlines()[2:] == ["| `scan` | 4 | 2 | 7 | 1 |"]

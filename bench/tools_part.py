@@ -1,0 +1,73 @@
+"""Part 3, every tool: what one call of each tool of tools/list costs on what part 1 loaded. Printed, not kept."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any, Final
+
+from analytics.window import MS_PER_DAY, format_instant
+from bench.ours import Ours, Reply, Say
+
+RUNS: Final = 3
+_MOBILE: Final = [{"field": "device_type", "value": "mobile"}]
+_DESKTOP: Final = [{"field": "device_type", "value": "desktop"}]
+
+#: What each tool is asked beside the window, the last 30 whole days; tests/test_bench.py finds the ones that are missing.
+ASKED: Final[dict[str, dict[str, Any]]] = {
+    "get_stats": {"metric": "uniques"},
+    "top_sources": {},
+    "funnel": {"steps": ["page_view", "add_to_cart", "purchase"]},
+    "query_events": {"limit": 50},
+    "describe_schema": {},
+    "realtime": {},
+    "overview": {"goal": "purchase"},
+    "health": {"activation_event": "search"},
+    "timeseries": {"metric": "visitors", "by": "source"},
+    "breakdown": {"by": "country"},
+    "retention": {"born_event": "page_view"},
+    "lifecycle": {"unit": "week"},
+    "revenue": {"amount": "value"},
+    "channel_roi": {"amount": "value"},
+    "attribution": {},
+    "compare_segments": {"goal": "purchase", "a": _MOBILE, "b": _DESKTOP},
+    "scan": {},
+    "diagnose": {"metric": "visitors"},
+    "sessions": {},
+    "paths": {},
+    "user_journey": {"anonymous_id": "nobody"},
+}
+#: Tools whose answers are about now, or of whatever there is.
+_NO_WINDOW: Final = frozenset({"realtime"})
+
+
+def arguments(tool: str, end_day: int) -> dict[str, Any]:
+    """A call of the tool over the last 30 whole days."""
+    window = {
+        "from": format_instant((end_day - 30) * MS_PER_DAY),
+        "to": format_instant(end_day * MS_PER_DAY),
+    }
+    return ASKED[tool] if tool in _NO_WINDOW else window | ASKED[tool]
+
+
+def run(folder: Path, node: Path, end_day: int, say: Say) -> str:
+    """A table: tool, median milliseconds of a call, of which CPU, rows read, rows answered."""
+    ours = Ours(folder / "state", node)
+    try:
+        return table({tool: _measured(ours, tool, end_day, say) for tool in ASKED})
+    finally:
+        ours.stop()
+
+
+def _measured(ours: Ours, tool: str, end_day: int, say: Say) -> list[Reply]:
+    say(f"  {tool} …")
+    return [ours.tool(tool, arguments(tool, end_day)) for _ in range(RUNS)]
+
+
+def table(measured: dict[str, list[Reply]]) -> str:
+    lines = ["| tool | ms | CPU ms | rows read | rows |", "|---|---|---|---|---|"]
+    for tool, replies in measured.items():
+        ms, cpu = (statistics.median(getattr(one, name) for one in replies) for name in ("ms", "cpu_ms"))
+        last = replies[-1]
+        lines.append(f"| `{tool}` | {ms:,.0f} | {cpu:,.0f} | {last.rows_read:,} | {len(last.rows)} |")
+    return "\n".join(lines)
