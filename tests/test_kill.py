@@ -11,6 +11,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.house import Answer
 from tests.runtime import Runtime
 from tests.scale import scale
 
@@ -27,6 +29,9 @@ KILLS = scale(3, 25)
 EVENTS = scale(4_000, 260_000)
 WRITERS = 4
 SIZE = scale(50, 500)
+#: Batches with events of somebody who asks to be forgotten, and how often that is cut short.
+FORGOTTEN = 4
+FORGETS = scale(2, 15)
 MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
 
 
@@ -146,3 +151,43 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(
         assert (lost, doubled, torn) == (0, 0, 0)
     finally:
         runtime.stop(signal.SIGKILL)
+
+
+def test_a_forget_killed_midway_is_finished_by_the_next_one(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path / "state", "--no-demo")
+    try:
+        keys = runtime.account()["projects"][0]
+        for number in range(FORGOTTEN):
+            runtime.track(
+                keys["sk"],
+                *({**event(number, place), "user_id": "gone"} for place in range(900)),
+                *({**event(number, place), "user_id": "stays"} for place in range(900, 1000)),
+            )
+        midway = 0
+        for attempt in range(1, FORGETS + 1):
+            with ThreadPoolExecutor(1) as client:
+                forgetting = client.submit(forget, runtime, keys["sk"])
+                time.sleep(0.03 * attempt)
+                runtime.stop(signal.SIGKILL)
+                midway += forgetting.exception() is not None
+            runtime.start()
+        assert midway > 0, "every forget was done before it was killed: they have to be larger"
+        assert forget(runtime, keys["sk"]).status == 200
+        assert runtime.rows(keys["rk"], "get_stats", **MAY) == [{"value": FORGOTTEN * 100}]
+        by_path = runtime.rows(keys["rk"], "get_stats", **MAY, group_by="path")
+        assert {row["path"]: row["value"] for row in by_path} == {
+            f"/{number}": 100 for number in range(FORGOTTEN)
+        }
+        assert runtime.rows(keys["rk"], "get_stats", **MAY, metric="uniques") == [{"value": 7}]
+        people = {row["user_id"] for row in runtime.rows(keys["rk"], "query_events", **MAY, limit=200)}
+        assert people == {"stays"}
+    finally:
+        runtime.stop(signal.SIGKILL)
+
+
+def forget(runtime: Runtime, key: str) -> Answer:
+    """With a client of its own: the thread that asks is not the one that goes on."""
+    with httpx.Client(timeout=60) as client:
+        headers = {"authorization": f"Bearer {key}"}
+        answer = client.post(f"{runtime.url}/v1/forget", headers=headers, json={"user_id": "gone"})
+    return Answer(answer.status_code, answer.headers, answer.text)
