@@ -76,12 +76,11 @@ def test_more_than_an_isolate_can_do_at_once_is_refused_at_once_and_nothing_begu
         for refused in (await busy.send(), await busy.send(path="/v1/stats?from=7d&to=now", method="GET")):
             assert (refused.status, refused.headers["retry-after"]) == (503, "2")
             assert json.loads(refused.body) == {"error": "overloaded", "details": {"at_once": MOST}}
-        assert (await busy.send(path="/healthz", method="GET")).status == 200
         busy.go_on.set()
         assert [(await one).status for one in begun] == [202] * MOST
         assert [(await busy.send()).status for _ in range(2 * MOST)] == [202] * 2 * MOST
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_bodies_that_are_still_arriving_keep_nobody_out() -> None:
@@ -101,7 +100,7 @@ def test_bodies_that_are_still_arriving_keep_nobody_out() -> None:
         assert [(await one).status for one in quick] == [202] * MOST
         assert (await busy.send()).status == 202
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 @pytest.mark.parametrize("failure", [asyncio.CancelledError, ConnectionError])
@@ -116,4 +115,4 @@ def test_a_client_that_goes_away_gives_its_place_back(failure: type[BaseExceptio
             await asyncio.wait([busy.send(gone)])
         assert (await busy.send()).status == 202
 
-    asyncio.run(run())
+    asyncio.run(asyncio.wait_for(run(), 60))
