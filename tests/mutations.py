@@ -111,6 +111,13 @@ MUTATIONS = [
         "tests/test_forget_user.py",
     ),
     Mutation(
+        "sites that only a forgotten person brought stay",
+        "storage/unfold.py",
+        "OR NOT EXISTS (SELECT 1 FROM path_days AS r WHERE r.project = t.project AND r.site = t.id))",
+        "OR false)",
+        "tests/test_forget.py",
+    ),
+    Mutation(
         "forgetting in every project",
         "storage/forget.py",
         "SELECT visitor FROM people WHERE project = ?2 AND",

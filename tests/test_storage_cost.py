@@ -57,4 +57,4 @@ def test_an_event_of_a_busy_project_takes_few_bytes_and_few_written_rows(events:
     assert rows_of(house, "events") == EVENTS
     indexed = rows_of(house, "dictionary") - texts  # its index is a row of D1's bill, too
     assert (house.db.connection.total_changes - written + indexed) / (EVENTS - WARM) <= 2.1
-    assert (pages_bytes(house) - empty) / EVENTS <= 225
+    assert (pages_bytes(house) - empty) / EVENTS <= 215
