@@ -132,3 +132,42 @@ def test_whole_days_cost_the_same_however_many_events_there_are(worker: Runtime)
     for read, more, (tool, arguments, bound) in zip(before, after, BOUNDS, strict=True):
         assert more <= bound, (tool, arguments, more)
         assert more <= read * 1.2, (tool, arguments, read, more)
+
+
+EVENTS = 1200
+#: What every other question may read for each event of its window: one row where it is scanned, one for each time it is
+#: sorted or kept. The funnel reads its rarer steps only.
+READS = [
+    ("query_events", {"limit": 50}, 0.8),
+    ("get_stats", {"interval": "hour"}, 3.5),
+    ("get_stats", {"group_by": ["source", "campaign"], "metric": "uniques"}, 2.5),
+    ("funnel", {"steps": ["$pageview", "signup", "purchase"]}, 7),
+    ("funnel", {"steps": ["$pageview", "signup"], "order": "any"}, 17),
+    ("overview", {}, 25),
+    ("breakdown", {"by": "entry_page"}, 34),
+    ("timeseries", {"metric": "bounce_rate"}, 25),
+    ("sessions", {}, 30),
+    ("paths", {}, 29),
+    ("retention", {"born_event": "signup", "return_event": "purchase"}, 3.6),
+    ("lifecycle", {}, 16),
+    ("describe_schema", {}, 21),
+    ("revenue", {"amount": "amount"}, 3.3),
+    ("attribution", {"by": "source"}, 11),
+    ("compare_segments", {"goal": "signup", "a": [], "b": []}, 20),
+]
+
+
+def test_what_is_read_from_single_events_is_a_few_rows_for_each(worker: Runtime) -> None:
+    project = worker.account()["projects"][0]
+    window = {"from_": format_instant(START), "to": format_instant(START + 30 * MS_PER_DAY)}
+    for seed in (5, 6):
+        events = payloads(random.Random(seed), EVENTS // 2, 30, 400)
+        worker.track(
+            project["sk"], *({**event, "event_id": f"{seed} {event['event_id']}"} for event in events)
+        )
+    worker.rows(project["rk"], "get_stats", **window)  # folds what waits
+    for tool, more, rows in READS:
+        answer = worker.call(project["rk"], tool, **window, **more)
+        assert not answer.get("isError"), answer
+        read = answer["structuredContent"]["meta"]["rows_read"]
+        assert 0 < read <= rows * EVENTS, (tool, more, read / EVENTS)
