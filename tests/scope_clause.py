@@ -17,7 +17,7 @@ from storage.sqlite import Sqlite
 
 #: Tables whose key begins with the project.
 BY_PROJECT = frozenset(
-    {"inbox", "events", "visitor_days", "daily", "daily_paths", "people", "arrivals", "dictionary", "folds", "retention"}
+    {"inbox", "events", "visitor_days", "daily", "path_days", "people", "arrivals", "dictionary", "folds", "retention"}
 )  # fmt: skip
 #: Where the project is the row's number itself, or the number was read from a row of the project.
 BY_NUMBER = frozenset({"dictionary", "folds", "retention"})

@@ -11,7 +11,7 @@ import pytest
 from storage.database import Result, Statement
 from storage.sqlite import Sqlite
 from tests.house import ROOT, InProcess
-from tests.scope_clause import unscoped
+from tests.scope_clause import BY_PROJECT, unscoped
 
 HOSTILE = "x'); DROP TABLE events; --"
 WINDOW: dict[str, Any] = {"from": "2026-05-01T00:00:00.001Z", "to": "2026-05-20T11:00:00Z"}
@@ -224,3 +224,11 @@ def test_every_statement_reaches_events_only_by_their_project(asked: dict[str, t
 def test_a_statement_without_its_scope_clause_is_found(sql: str) -> None:
     database = Sqlite(schema=(ROOT / "schema.sql").read_text())
     assert unscoped(database, sql, ()) != []
+
+
+def test_every_table_of_a_project_is_watched() -> None:
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    query = (
+        "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE c.name = 'project'"
+    )
+    assert {row["name"] for row in database.connection.execute(query)} - {"api_keys"} == BY_PROJECT
