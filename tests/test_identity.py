@@ -229,3 +229,26 @@ def test_forgetting_a_person_takes_their_devices_apart_again() -> None:
     assert house.post("/v1/forget", {"user_id": "ada"}, keys["sk"]).json["deleted"] == 3
     found = house.rows(keys["rk"], "timeseries", **MAY, interval="month", identity="stitched")
     assert [row["value"] for row in found] == [3], "bob, whose the phone is again, d9 and the laptop"
+
+
+@pytest.mark.parametrize(
+    ("tool", "options"),
+    [
+        ("breakdown", {"by": "event_name", "metric": "visitors"}),
+        ("timeseries", {"metric": "visitors", "interval": "month"}),
+        ("timeseries", {"metric": "visitors", "interval": "month", "by": "event_name"}),
+    ],
+)
+def test_whole_days_of_people_are_not_taken_from_the_roll_ups_which_count_devices(
+    tool: str, options: Options
+) -> None:
+    house = InProcess()
+    keys = house.account()["projects"][0]
+    shared = {"event": "read", "anonymous_id": "phone", "timestamp": "2026-05-02T09:00:00Z"}
+    house.track(keys["sk"], shared, shared | {"user_id": "ada"}, shared | {"user_id": "bob"})
+    measure = "visitors" if tool == "breakdown" else "value"
+    found = [
+        house.rows(keys["rk"], tool, **MAY, **options, identity=identity)[0][measure]
+        for identity in ("visitor", "stitched")
+    ]
+    assert found == [1, 3]

@@ -225,11 +225,7 @@ def test_the_cron_of_the_worker_writes_kv_and_seals_the_log(worker: Runtime) -> 
 
     def counts() -> tuple[int, int]:
         """Records of KV still to be written, and entries without a seal."""
-        (file,) = [
-            path
-            for path in worker.persist.rglob("*.sqlite")
-            if "d1" in str(path) and "metadata" not in path.name
-        ]
+        (file,) = [path for path in worker.persist.glob("v3/d1/**/*.sqlite") if path.stem != "metadata"]
         connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
         pending = connection.execute("SELECT count(*) FROM kv_pending").fetchone()[0]
         bare = connection.execute(

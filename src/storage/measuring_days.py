@@ -23,6 +23,8 @@ def rolled_up(numbers: Sequence[int], asked: Measurement) -> Planned | None:
         return None
     if asked.interval == "hour" or (asked.interval is not None and asked.timezone != "UTC"):
         return None
+    if asked.identity != "visitor":
+        return None  # whose an event is can change when a device is identified; the roll-ups count devices
     names = names_filtered(asked.filters) or []
     if (
         (asked.by is not None and asked.by not in DIMENSIONS)
