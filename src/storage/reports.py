@@ -38,6 +38,11 @@ from storage.measuring_days import rolled_up
 from storage.scanning import scanning, series_of
 
 
+def _planned(scope: Scope, asked: Measurement) -> Planned:
+    """The roll-ups where they are exact, else the events."""
+    return rolled_up(scope.numbers, asked) or Planned(measuring(scope.numbers, asked), "events")
+
+
 class SqlReports:
     """The port of analytics/report_store.py; `_asked` is the event store's."""
 
@@ -45,19 +50,18 @@ class SqlReports:
         raise NotImplementedError
 
     async def measure(self, scope: Scope, asked: Sequence[Measurement]) -> Measured:
-        planned = [
-            rolled_up(scope.numbers, one) or Planned(measuring(scope.numbers, one), "events") for one in asked
-        ]
+        planned = [_planned(scope, one) for one in asked]
         results = await self._asked(scope, [one.statement for one in planned])
         counted = [counted_rows(one, result.rows) for one, result in zip(asked, results, strict=True)]
         tiers = {one.tier for one in planned}
         return Measured(counted, read_cost(results), tiers.pop() if len(tiers) == 1 else "events")
 
     async def noted(self, scope: Scope, asked: Measurement) -> tuple[Measured, list[Annotation]]:
-        *results, notes = await self._asked(
-            scope, [measuring(scope.numbers, asked), select_annotations(scope.numbers, asked.window)]
+        planned = _planned(scope, asked)
+        counted, notes = await self._asked(
+            scope, [planned.statement, select_annotations(scope.numbers, asked.window)]
         )
-        measured = Measured([counted_rows(asked, results[0].rows)], read_cost([*results, notes]))
+        measured = Measured([counted_rows(asked, counted.rows)], read_cost([counted, notes]), planned.tier)
         return measured, [Annotation(**row) for row in notes.rows[::-1]]
 
     async def retention(self, scope: Scope, question: RetentionQuestion) -> tuple[list[Returned], Cost]:
