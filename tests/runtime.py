@@ -112,6 +112,12 @@ class Runtime(Service):
         assert done.returncode == 0, done.stderr + done.stdout
         return json.loads(done.stdout)
 
+    def wrangler(self, *arguments: str) -> None:
+        """`npx wrangler …` on this server's state, as an operator would."""
+        command = [NODE, "dev/run.mjs", "wrangler", *arguments, "--local", "--persist-to", str(self.persist)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+
     def post(self, path: str, value: Any, key: str | None = None, **headers: str) -> Answer:
         """As a well-behaved client: told to come back later, it does."""
         while (answer := super().post(path, value, key, **headers)).status == 429:

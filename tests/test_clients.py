@@ -145,6 +145,48 @@ def test_errors_about_projects_arrive_as_documented(worker: Runtime, client: Cli
     assert report["reads"][0]["error"]["code"] == -32602
 
 
+#: What a client says of HTTP 402: the Python client drops the body of an error, a pinned TypeScript client says only that
+#: nothing was negotiated. The body itself: test_gates.py.
+REFUSED = {
+    (python_client, "legacy"): "Server returned an error response",
+    (python_client, "auto"): "Server returned an error response",
+    (python_client, "2026-07-28"): "Server returned an error response",
+    (typescript_client, "legacy"): '{"error":"plan_limit","details":{"plan":"free","required":"pro"}}',
+    (typescript_client, "auto"): '{"error":"plan_limit","details":{"plan":"free","required":"pro"}}',
+    (typescript_client, "2026-07-28"): "Version negotiation failed",
+}
+
+
+@CLIENTS
+@MODES
+def test_a_plan_without_mcp_gets_no_connection(worker: Runtime, client: Client, mode: str) -> None:
+    key = worker.account("free")["projects"][0]["rk"]
+    assert REFUSED[client, mode] in client(job(worker, key, mode, [], []))["refused"]
+
+
+@pytest.fixture(scope="module")
+def bare_account(worker: Runtime) -> str:
+    """The account key of a business account whose only project is gone."""
+    account = worker.account("business")
+    gone = f"UPDATE projects SET status = 'deleted' WHERE id = '{account['projects'][0]['id']}'"
+    worker.wrangler("d1", "execute", "millimetric", "--command", gone)
+    worker.wrangler("kv", "key", "delete", "--binding", "KEYS", f"acct:v1:{account['account']['id']}")
+    key: str = account["account"]["ak"]
+    return key
+
+
+@CLIENTS
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+def test_an_account_without_projects_hears_so(
+    worker: Runtime, bare_account: str, client: Client, mode: str
+) -> None:
+    asked = job(worker, bare_account, mode, [("list_projects", {}), ("get_stats", WINDOW)], [])
+    report = client(asked | {"url": f"{worker.url}/mcp/account"})
+    for call in report["calls"]:
+        assert call["error"]["code"] == -32005
+        assert "no_projects_visible" in call["error"]["message"]
+
+
 @CLIENTS
 @MODES
 def test_prompts_completions_and_progress_arrive(

@@ -1,7 +1,8 @@
 """Runs the official clients as programs of their own against a URL; each reports what it saw in the same shape.
 
 Shape: `version`; `tools`, `resources` and `prompts` (names); `calls` (`{text, structured, is_error}` or `{error}`, and
-`progress`); `reads` and `prompted` (`{text}` or `{error}`); `completed` (`{values}` or `{error}`).
+`progress`); `reads` and `prompted` (`{text}` or `{error}`); `completed` (`{values}` or `{error}`). Or only `refused`: what
+the client says when there is no connection.
 """
 
 from __future__ import annotations

@@ -84,4 +84,14 @@ async def main(job):
             }
 
 
-print(json.dumps(asyncio.run(main(json.load(sys.stdin)))))
+def messages(error):
+    """What is said in an exception and in those it groups or was raised from."""
+    parts = [*getattr(error, "exceptions", ()), *([error.__cause__] if error.__cause__ else [])]
+    return " ".join([str(error), *map(messages, parts)])
+
+
+try:
+    report = asyncio.run(main(json.load(sys.stdin)))
+except (MCPError, httpx2.HTTPError, ExceptionGroup) as error:
+    report = {"refused": messages(error)}
+print(json.dumps(report))

@@ -15,7 +15,12 @@ async function outcome(promise, show) {
 
 const client = new Client({ name: "millimetric-test", version: "1.0.0" }, options);
 const requestInit = { headers: { Authorization: `Bearer ${job.key}` } };
-await client.connect(new StreamableHTTPClientTransport(new URL(job.url), { requestInit }));
+try {
+  await client.connect(new StreamableHTTPClientTransport(new URL(job.url), { requestInit }));
+} catch (error) {
+  console.log(JSON.stringify({ refused: `${error.message} ${error.cause?.message ?? ""}` }));
+  process.exit(0);
+}
 const report = {
   version: client.getNegotiatedProtocolVersion(),
   tools: (await client.listTools()).tools.map((tool) => tool.name),
