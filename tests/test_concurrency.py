@@ -63,6 +63,11 @@ class Busy:
         request = Request(method, self.house.url + path, headers, read or at_once)
         return asyncio.ensure_future(self.app.handle(request))
 
+    async def end(self) -> None:
+        """Finishes what was put off."""
+        while self.house.deferred:
+            await self.house.deferred.pop()
+
     async def until(self, waiting: int) -> None:
         while self.waiting < waiting:
             await asyncio.sleep(0)
@@ -79,6 +84,7 @@ def test_more_than_an_isolate_can_do_at_once_is_refused_at_once_and_nothing_begu
         busy.go_on.set()
         assert [(await one).status for one in begun] == [202] * MOST
         assert [(await busy.send()).status for _ in range(2 * MOST)] == [202] * 2 * MOST
+        await busy.end()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
@@ -99,6 +105,7 @@ def test_bodies_that_are_still_arriving_keep_nobody_out() -> None:
         busy.go_on.set()
         assert [(await one).status for one in quick] == [202] * MOST
         assert (await busy.send()).status == 202
+        await busy.end()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
@@ -114,5 +121,6 @@ def test_a_client_that_goes_away_gives_its_place_back(failure: type[BaseExceptio
         for _ in range(2 * MOST):
             await asyncio.wait([busy.send(gone)])
         assert (await busy.send()).status == 202
+        await busy.end()
 
     asyncio.run(asyncio.wait_for(run(), 60))
