@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from bench import report, storage_part, tools_part, whole_request
 from bench.ours import Say
-from bench.programs import ROOT
+from bench.programs import ROOT, stopwatch
 
 STATE: Final = ROOT / "bench/.state"
 
@@ -44,11 +44,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - began:6.0f} s] {text}", flush=True)
-
+    say = stopwatch()
     sizes = (
         [chosen.events]
         if chosen.events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 #: One question in every engine, as stored: engine → {"ms": […], "cpu_ms": […], "rows_read", "differences", "error"}.
@@ -54,3 +55,9 @@ def per_event(written: dict[str, Any], key: str) -> float:
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def put_between(begin: str, text: str, end: str, page: Path) -> None:
+    """Replaces what a page holds between two lines of its own."""
+    before, rest = page.read_text().split(begin)
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.data import PROJECTS
-from bench.figures import ByEngine, median, per_event, short, spread, table, time, times
+from bench.figures import ByEngine, median, per_event, put_between, short, spread, table, time, times
 from bench.goals import request_goals, size, storage_goals
 from bench.programs import ROOT
 from bench.storage_part import ESTIMATE
@@ -50,8 +50,7 @@ def kept(state: Path) -> list[int]:
 
 def write(text: str, page: Path = PAGE) -> None:
     """Puts the results into the page."""
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+    put_between(BEGIN, text, END, page)
 
 
 def machine() -> str:

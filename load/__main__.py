@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
 from bench.data import Generator
 from bench.ours import Ours, Say
-from bench.programs import ROOT, cpu_ms, resident_mb
+from bench.programs import ROOT, cpu_ms, resident_mb, stopwatch
 from bench.report import machine
 from load import report
 from load.scenarios import Scenario, Target, scenarios, target
@@ -43,11 +43,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - began:6.0f} s] {text}", flush=True)
-
+    say = stopwatch()
     generator = Generator(chosen.events, int(time.time()) // 86_400)
     with tempfile.TemporaryDirectory(prefix="millimetric-load-") as folder:
         say("starting the Worker …")

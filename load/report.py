@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.figures import short, table
+from bench.figures import put_between, short, table
 from bench.programs import ROOT
 from load.scenarios import Outcome, Scenario, recovery_s
 
@@ -49,8 +49,8 @@ def text(runs: Sequence[Run], about: str) -> str:
 
 
 def write(text: str, page: Path = PAGE) -> None:
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+    """Puts the results into the page."""
+    put_between(BEGIN, text, END, page)
 
 
 def _rows(run: Run) -> Iterator[Sequence[Any]]:

@@ -20,7 +20,7 @@ from analytics.reports import (
     SplitAsListed,
     few_enough,
 )
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Row
 from analytics.window import Window
 
@@ -110,7 +110,7 @@ def overview_rows(
             row: Row = {"metric": measure, "value": value, "previous": old, "change": change(value, old)}
             if question.interval:
                 row["series"] = _series(question, question.interval, project, counted[2], measure)
-            rows.append(_labelled(project, projects, row))
+            rows.append(with_project(row, project, projects))
     return rows
 
 
@@ -131,10 +131,6 @@ def _series(
         {"bucket": bucket.label, "value": by_bucket.get(bucket.key, Counts()).value(measure)}
         for bucket in buckets(question.timezone, question.window, interval)
     ]
-
-
-def _labelled(project: Project, projects: Sequence[Project], row: Row) -> Row:
-    return {"project_id": project.id, **row} if len(projects) > 1 else row
 
 
 # --- breakdown -------------------------------------------------------------------------------------------------------
@@ -159,13 +155,13 @@ def breakdown_rows(
     """Rows `project_id?, <by>, <metric>, visitors, events`, highest first, and whether the limit cut any off."""
     rows: list[Row] = []
     cut = False
+    shown: list[Measure] = list(dict.fromkeys((question.metric, "visitors", "events")))
     for project in projects:
         mine = [one for one in counted if one.project == project.number]
         cut = cut or len(mine) > question.limit
         for one in mine[: question.limit]:
-            shown: list[Measure] = list(dict.fromkeys((question.metric, "visitors", "events")))
             values: dict[str, Any] = {measure: one.counts.value(measure) for measure in shown}
-            rows.append(_labelled(project, projects, {question.by: one.value, **values}))
+            rows.append(with_project({question.by: one.value, **values}, project, projects))
     return rows, cut
 
 
@@ -197,7 +193,7 @@ def timeseries_rows(
         mine = [one for one in counted if one.project == project.number]
         if question.by is None:
             found = _series(question, question.interval, project, mine, question.metric)
-            rows += [_labelled(project, projects, row) for row in found]
+            rows += [with_project(row, project, projects) for row in found]
             continue
         values: list[Any] = []
         for one in mine:
@@ -207,7 +203,7 @@ def timeseries_rows(
         for value in values[: question.splits]:
             of_value = [one for one in mine if _same(one.value, value)]
             found = _series(question, question.interval, project, of_value, question.metric)
-            rows += [_labelled(project, projects, {question.by: value, **row}) for row in found]
+            rows += [with_project({question.by: value, **row}, project, projects) for row in found]
     return rows, cut
 
 

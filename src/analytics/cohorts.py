@@ -13,7 +13,7 @@ from analytics.identity import PeopleQuestion
 from analytics.local_time import Bucket, buckets
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, FilteredQuestion, ReportQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Row
 from analytics.window import MS_PER_DAY, Window
 
@@ -92,7 +92,7 @@ def retention_rows(
         mine = [one for one in returned if one.project == project.number]
         cohorts = _cohorts(question, mine, now_ms)
         found = _together(question, cohorts) + [row for cohort in cohorts for row in cohort]
-        rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in found]
+        rows += [with_project(row, project, projects) for row in found]
     return rows
 
 
@@ -188,5 +188,5 @@ def lifecycle_rows(
                 {f"active_{question.unit}s": times, "visitors": mine.get(("stickiness", times), 0)}
                 for times in range(1, len(intervals) + 1)
             ]
-        rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in found]
+        rows += [with_project(row, project, projects) for row in found]
     return rows

@@ -14,7 +14,7 @@ from analytics.audience import Goal
 from analytics.filters import DIMENSIONS, Dimension
 from analytics.questions import WholeNumber
 from analytics.reports import FilteredSpanQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Cost, Row, Tier
 from analytics.window import MS_PER_DAY, Window
 
@@ -127,7 +127,7 @@ def diagnosis_rows(
         blocks.sort(key=lambda block: -max((_size(row) for row in block if not row["others"]), default=0.0))
         total = _total(question, whole)
         found = [total, *(row for block in blocks for row in block)]
-        rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in found]
+        rows += [with_project(row, project, projects) for row in found]
     return rows
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from analytics.audience import change, previous
 from analytics.money import Income, PropertyKey, none_first
 from analytics.reports import EventName, SpanQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Cost, Row
 from analytics.window import Window
 
@@ -66,7 +66,7 @@ def health_rows(question: HealthQuestion, projects: Sequence[Project], found: He
         now, before = (_people(found, project, period) for period in (0, 1))
         mine = [*_audience(question, now, before), *_revenue(question, found, project, now, before)]
         mine += _referral(question, now, before)
-        rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in mine]
+        rows += [with_project(row, project, projects) for row in mine]
     return rows
 
 

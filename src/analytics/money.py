@@ -18,7 +18,7 @@ from analytics.filters import Dimension
 from analytics.local_time import buckets
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, FilteredQuestion, FilteredSpanQuestion, few_enough
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Cost, Row
 from analytics.window import MS_PER_DAY, Window
 
@@ -200,7 +200,7 @@ def revenue_rows(question: RevenueQuestion, projects: Sequence[Project], takings
         ranked = sorted(empty.values(), key=lambda one: (-one.gross, *none_first(one.currency)))
         visitors = takings.visitors.get(project.number, 0)
         for income in ranked:
-            row: Row = {"project_id": project.id} if len(projects) > 1 else {}
+            row: Row = with_project({}, project, projects)
             row |= {
                 "currency": income.currency,
                 "gross": income.gross,
@@ -271,7 +271,7 @@ def attribution_rows(
         )
         for value, models in ranked:
             row: Row = {question.by: value, **{model: _number(models[model]) for model in MODELS}}
-            rows.append({"project_id": project.id, **row} if len(projects) > 1 else row)
+            rows.append(with_project(row, project, projects))
     return rows
 
 
@@ -307,7 +307,7 @@ def roi_rows(
                 *none_first(row["currency"]),
             )
         )
-        rows += [{"project_id": project.id, **row} if len(projects) > 1 else row for row in found]
+        rows += [with_project(row, project, projects) for row in found]
     return rows
 
 

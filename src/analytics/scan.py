@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from analytics.local_time import buckets
 from analytics.questions import WholeNumber
 from analytics.reports import ReportQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Cost, Row, Tier
 from analytics.window import MS_PER_DAY, Window, format_instant
 
@@ -143,7 +143,7 @@ def scan_rows(
         findings.sort(key=_rank)
         cut = cut or len(findings) > question.limit
         for row in findings[: question.limit]:
-            rows.append({"project_id": project.id, **row} if len(projects) > 1 else row)
+            rows.append(with_project(row, project, projects))
     return rows, cut
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, SpanQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Cost, Row
 from analytics.window import format_instant
 
@@ -121,7 +121,7 @@ def schema_rows(
                 "last_seen": format_instant(event.last_ms),
                 "properties": properties[project.number, event.event],
             }
-            rows.append({"project_id": project.id, **row} if len(projects) > 1 else row)
+            rows.append(with_project(row, project, projects))
     return rows, cut
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class Project:
     id: str
     slug: str
     name: str
+
+
+def with_project(row: dict[str, Any], project: Project, projects: Sequence[Project]) -> dict[str, Any]:
+    """A row of an answer; where that is about several projects, the row begins with whose it is."""
+    return {"project_id": project.id, **row} if len(projects) > 1 else row
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from analytics.filters import Filter, Filters
 from analytics.measures import PAGEVIEW, Counted, Counts, Measure, Measurement
 from analytics.questions import WholeNumber
 from analytics.reports import EventName, FilteredSpanQuestion, SpanQuestion
-from analytics.scope import Project
+from analytics.scope import Project, with_project
 from analytics.store import Row
 from analytics.window import Window
 
@@ -127,7 +127,7 @@ def realtime_rows(
             if by is None and not mine:
                 mine = [Counted(project.number, None, None, Counts())]
             for one in mine[: question.limit]:
-                row: Row = {"project_id": project.id} if len(projects) > 1 else {}
+                row: Row = with_project({}, project, projects)
                 row |= {
                     "what": what,
                     "value": one.value,
@@ -158,7 +158,7 @@ def segment_rows(projects: Sequence[Project], counted: Sequence[Sequence[Counted
         verdict = _verdict(*both)
         for segment, counts in zip("ab", both, strict=True):
             low, high = wilson(counts.converted, counts.visitors)
-            row: Row = {"project_id": project.id} if len(projects) > 1 else {}
+            row: Row = with_project({}, project, projects)
             row |= {
                 "segment": segment,
                 "visitors": counts.visitors,
