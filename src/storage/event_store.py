@@ -22,7 +22,7 @@ from analytics.questions import (
 )
 from analytics.schema import MAX_EVENT_NAMES, OTHER_NAMES
 from analytics.scope import Scope
-from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
+from analytics.store import Answer, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
 from storage.audit_log import record_write
 from storage.backlog import Backlog
@@ -38,7 +38,7 @@ from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import ORIGINS, accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
-from storage.reports import SqlReports
+from storage.reports import SqlReports, cost_of
 from storage.unfold import unfold
 from storage.usage import demand
 
@@ -93,7 +93,7 @@ class SqlEventStore(SqlReports):
                 wanted.check(usage)
         if len(events) >= FOLD_AT_ONCE or int(claim, 16) % FOLD_ONE_IN == 0:
             self._defer(self._fold(number))
-        return Stored(duplicate=accepted.changes == 0, cost=_cost([verdict, usage, accepted]))
+        return Stored(duplicate=accepted.changes == 0, cost=cost_of([verdict, usage, accepted]))
 
     async def fold_waiting(self) -> int:
         """Folds every project for which something waits, one at a time; how many there were. For the cron."""
@@ -204,7 +204,7 @@ class SqlEventStore(SqlReports):
             for one in scope.projects
         ]
         rows.sort(key=lambda row: (-row["value"], row["slug"]))
-        return Answer(rows, _cost([result]), tier=planned.tier)
+        return Answer(rows, cost_of([result]), tier=planned.tier)
 
     async def event_names(self, scope: Scope, window: Window) -> Answer:
         planned = plan_event_names(scope.numbers, window, MAX_EVENT_NAMES)
@@ -235,7 +235,7 @@ class SqlEventStore(SqlReports):
             )
             for row in result.rows
         ]
-        return FunnelCounts(steps, _cost([result]))
+        return FunnelCounts(steps, cost_of([result]))
 
     async def _newest(self, scope: Scope, statements: list[Statement], limit: int) -> Answer:
         """The newest rows over all projects: each project's own newest, merged by time."""
@@ -246,7 +246,7 @@ class SqlEventStore(SqlReports):
         rows = [label(row, ids[position]) for row, position in merged[:limit]]
         last = place_of(*merged[limit - 1]) if len(merged) > limit else None
         origins = Counter(ORIGINS[row["at_origin"]] for row, _ in merged[:limit])
-        return Answer(rows, _cost(results), truncated=last is not None, last=last, origins=origins)
+        return Answer(rows, cost_of(results), truncated=last is not None, last=last, origins=origins)
 
     async def _planned(
         self, scope: Scope, planned: Planned, limit: int, *, by_project: bool = False
@@ -256,7 +256,7 @@ class SqlEventStore(SqlReports):
         if not (by_project or scope.spans_projects):
             for row in rows:
                 row.pop("project_id", None)
-        return Answer(rows, _cost([result]), truncated=len(result.rows) > limit, tier=planned.tier)
+        return Answer(rows, cost_of([result]), truncated=len(result.rows) > limit, tier=planned.tier)
 
     async def _asked(self, scope: Scope, statements: Sequence[Statement]) -> list[Result]:
         """Answers questions about all that was acknowledged. Errors: ScopeWithdrawnError.
@@ -284,10 +284,3 @@ class SqlEventStore(SqlReports):
         verdict, *results = await self._database.batch([guard(scope), *folding, *statements])
         self._backlog.note(scope.numbers, waiting=check(scope, verdict))
         return results[len(folding) :]
-
-
-def _cost(results: Sequence[Result]) -> Cost:
-    return Cost(
-        rows_read=sum(result.rows_read for result in results),
-        rows_written=sum(result.rows_written for result in results),
-    )

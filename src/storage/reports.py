@@ -54,23 +54,23 @@ class SqlReports:
         results = await self._asked(scope, [one.statement for one in planned])
         counted = [counted_rows(one, result.rows) for one, result in zip(asked, results, strict=True)]
         tiers = {one.tier for one in planned}
-        return Measured(counted, read_cost(results), tiers.pop() if len(tiers) == 1 else "events")
+        return Measured(counted, cost_of(results), tiers.pop() if len(tiers) == 1 else "events")
 
     async def noted(self, scope: Scope, asked: Measurement) -> tuple[Measured, list[Annotation]]:
         planned = _planned(scope, asked)
         counted, notes = await self._asked(
             scope, [planned.statement, select_annotations(scope.numbers, asked.window)]
         )
-        measured = Measured([counted_rows(asked, counted.rows)], read_cost([counted, notes]), planned.tier)
+        measured = Measured([counted_rows(asked, counted.rows)], cost_of([counted, notes]), planned.tier)
         return measured, [Annotation(**row) for row in notes.rows[::-1]]
 
     async def retention(self, scope: Scope, question: RetentionQuestion) -> tuple[list[Returned], Cost]:
         results = await self._asked(scope, [retention(scope.numbers, question)])
-        return [Returned(**row) for row in results[0].rows], read_cost(results)
+        return [Returned(**row) for row in results[0].rows], cost_of(results)
 
     async def lifecycle(self, scope: Scope, question: LifecycleQuestion) -> tuple[list[Activity], Cost]:
         results = await self._asked(scope, [lifecycle(scope.numbers, question)])
-        return [Activity(**row) for row in results[0].rows], read_cost(results)
+        return [Activity(**row) for row in results[0].rows], cost_of(results)
 
     async def takings(self, scope: Scope, question: RevenueQuestion) -> Takings:
         window = Window(question.from_, question.to)
@@ -88,7 +88,7 @@ class SqlReports:
             customers=[Customer(**row) for row in customers.rows],
             subscriptions=[Subscriptions(**row) for row in subscribed.rows],
             visitors={row["project"]: row["visitors"] for row in seen.rows},
-            cost=read_cost(results),
+            cost=cost_of(results),
         )
 
     async def credits(
@@ -99,7 +99,7 @@ class SqlReports:
             statements.append(money.ad_spend(scope.numbers, question))
         credited, *costs = results = await self._asked(scope, statements)
         spent = [Spent(**row) for result in costs for row in result.rows]
-        return [Credit(**row) for row in credited.rows], spent, read_cost(results)
+        return [Credit(**row) for row in credited.rows], spent, cost_of(results)
 
     async def sessions(self, scope: Scope, question: SessionsQuestion) -> Answer:
         return await self._listed(
@@ -125,7 +125,7 @@ class SqlReports:
             events=[Named(**row) for row in named.rows],
             properties=[Carried(**row) for row in carried.rows],
             values=[Frequent(**row | {"value": describing.as_sent(row["value"])}) for row in frequent.rows],
-            cost=read_cost(results),
+            cost=cost_of(results),
         )
 
     async def scan(self, scope: Scope, question: ScanQuestion, days: Sequence[Day]) -> Scanned:
@@ -136,12 +136,12 @@ class SqlReports:
             statements.append(statement)
         results = await self._asked(scope, statements)
         series = [one for result in results for row in result.rows for one in series_of(row)]
-        return Scanned(series, read_cost(results), tier)
+        return Scanned(series, cost_of(results), tier)
 
     async def diagnose(self, scope: Scope, question: DiagnoseQuestion) -> Diagnosed:
         statement, tier = diagnosing(scope.numbers, question)
         results = await self._asked(scope, [statement])
-        return Diagnosed([moved_of(row) for row in results[0].rows], read_cost(results), tier)
+        return Diagnosed([moved_of(row) for row in results[0].rows], cost_of(results), tier)
 
     async def health(self, scope: Scope, question: HealthQuestion) -> Healthy:
         statements = [
@@ -150,7 +150,7 @@ class SqlReports:
         ]
         people, earned = results = await self._asked(scope, statements)
         return Healthy(
-            [People(**row) for row in people.rows], [Income(**row) for row in earned.rows], read_cost(results)
+            [People(**row) for row in people.rows], [Income(**row) for row in earned.rows], cost_of(results)
         )
 
     async def _listed(
@@ -160,9 +160,12 @@ class SqlReports:
         results = await self._asked(scope, [statement])
         rows = labelled(scope.projects, [shown(row) for row in results[0].rows])
         cut = limit is not None and len(rows) > limit
-        return Answer(rows[:limit], read_cost(results), truncated=cut)
+        return Answer(rows[:limit], cost_of(results), truncated=cut)
 
 
-def read_cost(results: Sequence[Result]) -> Cost:
+def cost_of(results: Sequence[Result]) -> Cost:
     """What several statements cost together."""
-    return Cost(rows_read=sum(result.rows_read for result in results))
+    return Cost(
+        rows_read=sum(result.rows_read for result in results),
+        rows_written=sum(result.rows_written for result in results),
+    )
