@@ -12,6 +12,7 @@ import hmac
 import json
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from analytics.problems import InvalidArgumentsError
@@ -66,6 +67,7 @@ class Erasure:
         return json.dumps([self.scope.key_id, projects, self.user_id, self.include_anonymous]).encode()
 
 
+@cache
 def erasure_secret(pepper: bytes) -> bytes:
     """The secret tokens are sealed with, from one the house has already; neither tells the other."""
     return hmac.digest(pepper, _DOMAIN, "sha256")

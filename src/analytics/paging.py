@@ -13,6 +13,7 @@ import hmac
 import json
 import struct
 from dataclasses import astuple, dataclass
+from functools import cache
 from typing import Any, Final
 
 from analytics.problems import InvalidArgumentsError
@@ -38,6 +39,7 @@ class Page:
     next_cursor: str | None
 
 
+@cache
 def cursor_secret(pepper: bytes) -> bytes:
     """The secret cursors are sealed with, from one the house has already; neither tells the other."""
     return hmac.digest(pepper, _DOMAIN, "sha256")
