@@ -18,27 +18,25 @@ from tests.runtime import Runtime
 #: Complaints that no single test made: from this process, and from those that pytest-xdist started.
 COMPLAINTS: list[str] = []
 
-#: What takes longest comes first, and each of them is a group of its own among the processes of a night; the tests of
-#: any other file stay together, in one process and in order.
-LONGEST = (
-    "test_kill_minus_nine_loses_doubles_and_tears_nothing",
+#: What takes longest comes first, and is no longer bound to its file: each a group of its own among the processes of a
+#: night, and of those in SPREAD each case. The tests of a file that are left stay together, in one process and in order.
+SPREAD = (
     "test_no_answer_holds_what_its_key_may_not_see",
     "test_any_two_calls_to_d1_may_fail",
     "test_no_mutated_body_gets_more_than_a_refusal",
+)
+LONGEST = (
+    "test_kill_minus_nine_loses_doubles_and_tears_nothing",
+    *SPREAD,
+    "test_any_envelope_gets_one_whole_reply",
+    "test_one_wrong_argument_is_explained_or_answered",
+    "test_what_is_taken_is_given_back_as_it_was_meant",
     "test_without_the_line_its_test_fails",
-    "test_what_others_add_change_and_delete_never_changes_an_answer",
     "test_schemathesis_finds_nothing_undescribed",
+    "test_what_others_add_change_and_delete_never_changes_an_answer",
 )
-#: Of the groups above, those whose cases may be spread over processes, too.
-SPREAD = {LONGEST[1], LONGEST[2], LONGEST[3]}
 #: Then these files, before all others.
-LONG_FILES = (
-    "test_reports_equal_the_reference.py",
-    "test_moved.py",
-    "test_fuzz.py",
-    "test_rollups.py",
-    "test_mutations.py",
-)
+LONG_FILES = ("test_reports_equal_the_reference.py", "test_moved.py", "test_rollups.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
