@@ -155,7 +155,12 @@ def described(service: Service, shared: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "method", "mode"), CASES, ids=lambda one: getattr(one, "value", one))
 def test_schemathesis_finds_nothing_undescribed(
-    service: Service, described: dict[str, Any], path: str, method: str, mode: GenerationMode, figures: Figures
+    service: Service,
+    described: dict[str, Any],
+    path: str,
+    method: str,
+    mode: GenerationMode,
+    figures: Figures,
 ) -> None:
     """Made-up requests, valid and not: no 5xx, no undocumented status, every answer as its schema says."""
     operation = schemathesis.openapi.from_dict(document())[path][method.upper()]
