@@ -47,9 +47,9 @@ class Writer:
     acknowledged: set[int] = field(default_factory=set)
     sent: set[int] = field(default_factory=set)
 
-    def run(self, killed: threading.Event) -> None:
+    def run(self, killed: threading.Event, stopped: threading.Event) -> None:
         number = 0
-        while not killed.is_set() or len(self.acknowledged) < self.target:
+        while not stopped.is_set() and (not killed.is_set() or len(self.acknowledged) < self.target):
             self.send(number)
             number += 1
 
@@ -111,6 +111,7 @@ def read_on(runtime: Runtime, keys: list[dict[str, str]], stopped: threading.Eve
 def test_kill_minus_nine_loses_doubles_and_tears_nothing(tmp_path: Path, figures: Figures) -> None:
     chance = random.Random(11)
     runtime = Runtime(tmp_path / "state", "--no-demo")
+    killed, stopped = threading.Event(), threading.Event()
     try:
         projects = [
             project
@@ -118,8 +119,7 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(tmp_path: Path, figures
             for project in runtime.account("business", "A", "B")["projects"]
         ]
         writers = [Writer(runtime, keys, EVENTS // SIZE // WRITERS) for keys in projects]
-        killed, stopped = threading.Event(), threading.Event()
-        threads = [threading.Thread(target=writer.run, args=(killed,)) for writer in writers]
+        threads = [threading.Thread(target=writer.run, args=(killed, stopped)) for writer in writers]
         threads.append(threading.Thread(target=read_on, args=(runtime, projects, stopped)))
         for thread in threads:
             thread.start()
@@ -149,6 +149,7 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(tmp_path: Path, figures
         figures.count("kill -9: batches lost, doubled or torn", lost + doubled + torn)
         assert (lost, doubled, torn) == (0, 0, 0)
     finally:
+        stopped.set()  # or the writers would go on without end after a failure
         runtime.stop(signal.SIGKILL)
 
 
