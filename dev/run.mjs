@@ -11,12 +11,15 @@ const python = (...args) => [PYTHON, ...args];
 const remoteSchema = (args) =>
   args.includes("--dry-run") ? [] : [[...wrangler(), "d1", "execute", "millimetric", "--remote", "--yes", "--file", "schema.sql"]];
 
+// Two processes share the night's tests (tests/conftest.py says how); each starts a Worker of its own.
+const halves = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "25"];
+
 // task: what must be installed, and the commands that follow, run one after the other. A `linked` one notices when this
 // process is killed the hard way: its IPC channel closes.
 const tasks = {
   serve: { needs: ["node", "venv", "vendor"], linked: true, commands: (args) => [[node22(), "dev/serve.mjs", ...args]] },
   test: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: (args) => [python("-m", "pytest", ...args)] },
-  nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...args)] },
+  nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...halves, ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   audit: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", "audit", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },

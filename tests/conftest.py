@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,20 +11,98 @@ import pytest
 
 from tests import scope_clause
 from tests.answers import against_the_protocol
+from tests.figures import MARK, NIGHT, TOTALS, Figures, added
 from tests.house import ROOT, InProcess, Service
 from tests.runtime import Runtime
+
+#: Complaints that no single test made: from this process, and from those that pytest-xdist started.
+COMPLAINTS: list[str] = []
+
+#: What takes longest comes first, and is no longer bound to its file: each a group of its own among the processes of a
+#: night, and of those in SPREAD each case. The tests of a file that are left stay together, in one process and in order.
+SPREAD = (
+    "test_no_answer_holds_what_its_key_may_not_see",
+    "test_any_two_calls_to_d1_may_fail",
+    "test_no_mutated_body_gets_more_than_a_refusal",
+)
+LONGEST = (
+    "test_kill_minus_nine_loses_doubles_and_tears_nothing",
+    *SPREAD,
+    "test_any_envelope_gets_one_whole_reply",
+    "test_one_wrong_argument_is_explained_or_answered",
+    "test_what_is_taken_is_given_back_as_it_was_meant",
+    "test_without_the_line_its_test_fails",
+    "test_schemathesis_finds_nothing_undescribed",
+    "test_what_others_add_change_and_delete_never_changes_an_answer",
+)
+#: Then these files, before all others.
+LONG_FILES = ("test_reports_equal_the_reference.py", "test_moved.py", "test_rollups.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """At night: the order, and the groups that `--dist loadgroup` hands out."""
+    if not NIGHT:
+        return
+
+    def place(item: pytest.Item) -> int:
+        name, file = item.name.split("[")[0], item.path.name
+        if name in LONGEST:
+            return LONGEST.index(name)
+        return len(LONGEST) + (LONG_FILES.index(file) if file in LONG_FILES else len(LONG_FILES))
+
+    items.sort(key=place)
+    for item in items:
+        name = item.name.split("[")[0]
+        group = item.name if name in SPREAD else name if name in LONGEST else item.path.name
+        no_brackets = re.sub(r"[^\w.]", "-", group)  # they would end the name
+        item.add_marker(pytest.mark.xdist_group(no_brackets))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """At the end of a run, every result that an MCP endpoint gave is held against the protocol's own models; and no
-    statement went without its scope clause."""
+    statement went without its scope clause. A process of pytest-xdist hands what it found to the one that reports."""
     said = against_the_protocol(str(ROOT / ".venv-mcp/bin/python"))
     if said:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        sys.stderr.write(f"\nMCP results that break the protocol:\n{said}\n")
+        COMPLAINTS.append(f"MCP results that break the protocol:\n{said}")
     if scope_clause.FOUND:
+        COMPLAINTS.append("Statements without their scope clause:\n" + "\n".join(scope_clause.FOUND))
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["complaints"] = COMPLAINTS
+    elif COMPLAINTS:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        sys.stderr.write("\nStatements without their scope clause:\n" + "\n".join(scope_clause.FOUND) + "\n")
+        sys.stderr.write("\n" + "\n".join(COMPLAINTS) + "\n")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process of pytest-xdist has ended."""
+    COMPLAINTS.extend(getattr(node, "workeroutput", {}).get("complaints", []))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "teardown":
+        added(report.user_properties)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The figures of docs/reliability.md."""
+    if TOTALS:
+        terminalreporter.section("figures of this run")
+        for name, total in sorted(TOTALS.items()):
+            terminalreporter.write_line(f"{name}: {total:,}")
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Iterator[Figures]:
+    """What the test counts; the sums of all tests stand at the end of the run."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{request.node.name} {line}", file=sys.stderr, flush=True)
+
+    counted = Figures(say)
+    yield counted
+    request.node.user_properties.extend((MARK + name, amount) for name, amount in counted.items())
 
 
 @pytest.fixture

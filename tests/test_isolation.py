@@ -21,6 +21,7 @@ from analytics.store import ScopeWithdrawnError
 from storage.audit_log import record_write
 from storage.guard import check, guard
 from storage.key_store import key_name
+from tests.figures import Figures
 from tests.house import ROOT, InProcess
 from tests.scale import scale
 from web.concurrency import MOST
@@ -100,8 +101,8 @@ def house_key_id(house: InProcess, key: str) -> str:
 
 
 @pytest.mark.parametrize("seed", range(scale(2, 60)))
-def test_what_others_add_change_and_delete_never_changes_an_answer(seed: int) -> None:
-    """T-ISO-4: byte for byte."""
+def test_what_others_add_change_and_delete_never_changes_an_answer(seed: int, figures: Figures) -> None:
+    """T-ISO-4: byte for byte. A pair is an answer before and after others did something."""
     chance = random.Random(seed)
     house = InProcess()
     others = house.account("business", "Site", "Two")
@@ -121,6 +122,7 @@ def test_what_others_add_change_and_delete_never_changes_an_answer(seed: int) ->
     )
     house.db.connection.execute("UPDATE accounts SET plan = 'free' WHERE id = ?", [others["account"]["id"]])
     assert answers(house, ours) == before
+    figures.count("isolation: pairs of answers compared byte by byte", 3 * len(before))
 
 
 def test_forgetting_leaves_the_same_person_of_others_alone() -> None:

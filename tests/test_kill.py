@@ -19,14 +19,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.figures import Figures
 from tests.house import Answer
 from tests.runtime import Runtime
 from tests.scale import scale
 
 pytestmark = pytest.mark.worker
 
-KILLS = scale(3, 25)
-EVENTS = scale(4_000, 260_000)
+KILLS = scale(5, 100)
+EVENTS = scale(4_000, 1_000_000)
 WRITERS = 4
 SIZE = scale(50, 500)
 #: Batches with events of somebody who asks to be forgotten, and how often that is cut short.
@@ -37,7 +38,8 @@ MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
 
 @dataclass
 class Writer:
-    """Sends batches of one project, each on a path of its own, until it has `target` of them acknowledged."""
+    """Sends batches of one project, each on a path of its own, until `target` of them are acknowledged and no kill is to
+    come: every kill finds it writing."""
 
     runtime: Runtime
     keys: dict[str, str]
@@ -45,9 +47,9 @@ class Writer:
     acknowledged: set[int] = field(default_factory=set)
     sent: set[int] = field(default_factory=set)
 
-    def run(self, stopped: threading.Event) -> None:
+    def run(self, killed: threading.Event, stopped: threading.Event) -> None:
         number = 0
-        while not stopped.is_set() and len(self.acknowledged) < self.target:
+        while not stopped.is_set() and (not killed.is_set() or len(self.acknowledged) < self.target):
             self.send(number)
             number += 1
 
@@ -106,11 +108,10 @@ def read_on(runtime: Runtime, keys: list[dict[str, str]], stopped: threading.Eve
         time.sleep(0.02)
 
 
-def test_kill_minus_nine_loses_doubles_and_tears_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_kill_minus_nine_loses_doubles_and_tears_nothing(tmp_path: Path, figures: Figures) -> None:
     chance = random.Random(11)
     runtime = Runtime(tmp_path / "state", "--no-demo")
+    killed, stopped = threading.Event(), threading.Event()
     try:
         projects = [
             project
@@ -118,8 +119,7 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(
             for project in runtime.account("business", "A", "B")["projects"]
         ]
         writers = [Writer(runtime, keys, EVENTS // SIZE // WRITERS) for keys in projects]
-        stopped = threading.Event()
-        threads = [threading.Thread(target=writer.run, args=(stopped,)) for writer in writers]
+        threads = [threading.Thread(target=writer.run, args=(killed, stopped)) for writer in writers]
         threads.append(threading.Thread(target=read_on, args=(runtime, projects, stopped)))
         for thread in threads:
             thread.start()
@@ -127,6 +127,8 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(
             time.sleep(chance.uniform(0.3, 1.2))
             runtime.stop(signal.SIGKILL)
             runtime.start()
+            figures.count("kill -9: kills while writers ingest")
+        killed.set()
         for thread in threads[:-1]:
             thread.join()
         stopped.set()
@@ -143,17 +145,15 @@ def test_kill_minus_nine_loses_doubles_and_tears_nothing(
                 while number not in writer.acknowledged:
                     writer.send(number)
             assert writer.stored() == dict.fromkeys(writer.sent, SIZE)
-        with capsys.disabled():
-            acknowledged = sum(len(writer.acknowledged) for writer in writers) * SIZE
-            print(
-                f"\n{KILLS} kills, {acknowledged} events acknowledged; lost, doubled, torn: {lost}, {doubled}, {torn}"
-            )
+        figures.count("kill -9: events acknowledged", sum(len(one.acknowledged) for one in writers) * SIZE)
+        figures.count("kill -9: batches lost, doubled or torn", lost + doubled + torn)
         assert (lost, doubled, torn) == (0, 0, 0)
     finally:
+        stopped.set()  # or the writers would go on without end after a failure
         runtime.stop(signal.SIGKILL)
 
 
-def test_a_forget_killed_midway_is_finished_by_the_next_one(tmp_path: Path) -> None:
+def test_a_forget_killed_midway_is_finished_by_the_next_one(tmp_path: Path, figures: Figures) -> None:
     runtime = Runtime(tmp_path / "state", "--no-demo")
     try:
         keys = runtime.account()["projects"][0]
@@ -171,6 +171,7 @@ def test_a_forget_killed_midway_is_finished_by_the_next_one(tmp_path: Path) -> N
                 runtime.stop(signal.SIGKILL)
                 midway += forgetting.exception() is not None
             runtime.start()
+            figures.count("kill -9: kills while a person is forgotten")
         assert midway > 0, "every forget was done before it was killed: they have to be larger"
         assert forget(runtime, keys["sk"]).status == 200
         assert runtime.rows(keys["rk"], "get_stats", **MAY) == [{"value": FORGOTTEN * 100}]

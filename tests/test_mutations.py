@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.figures import Figures
 from tests.house import ROOT
 from tests.mutations import MUTATIONS, Mutation, as_markdown
 from tests.scope_mutations import STORAGE, clauses
@@ -84,7 +85,8 @@ def test_without_a_mutation_the_tests_pass_in_the_copy(tests: str, tmp_path: Pat
 
 @nightly
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
-def test_without_the_line_its_test_fails(mutation: Mutation, tmp_path: Path) -> None:
+def test_without_the_line_its_test_fails(mutation: Mutation, tmp_path: Path, figures: Figures) -> None:
     file = copied(tmp_path) / "src" / mutation.file
     file.write_text(file.read_text().replace(mutation.old, mutation.new))
     assert failures(tmp_path, mutation.test) != [], f"{mutation.test} passes without it"
+    figures.count("mutations: lines taken away, and noticed")

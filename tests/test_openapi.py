@@ -24,7 +24,9 @@ from schemathesis.specs.openapi.checks import (
 from urllib3 import HTTPResponse
 
 from mcp.schema import brief
+from tests.figures import Figures
 from tests.house import InProcess, Service
+from tests.scale import scale
 from web.mcp_endpoint import ENDPOINTS
 from web.openapi import document
 from web.rest import REST_ROUTES
@@ -36,8 +38,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-#: How many requests of each kind are made up for each operation.
-EXAMPLES = {"in process": 40, "worker": 6}
+#: How many requests of each kind are made up for each operation; nine of them take something that can be made up.
+EXAMPLES = {"in process": scale(40, 600), "worker": scale(6, 20)}
 KEY_OF = {"/v1/query": "rk", "/v1/stats": "rk", "/v1/sources": "rk", "/mcp": "sk", "/mcp/account": "ak"}
 #: Every operation with valid requests, and with invalid ones where there is something to get wrong.
 CASES = [
@@ -153,7 +155,12 @@ def described(service: Service, shared: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "method", "mode"), CASES, ids=lambda one: getattr(one, "value", one))
 def test_schemathesis_finds_nothing_undescribed(
-    service: Service, described: dict[str, Any], path: str, method: str, mode: GenerationMode
+    service: Service,
+    described: dict[str, Any],
+    path: str,
+    method: str,
+    mode: GenerationMode,
+    figures: Figures,
 ) -> None:
     """Made-up requests, valid and not: no 5xx, no undocumented status, every answer as its schema says."""
     operation = schemathesis.openapi.from_dict(document())[path][method.upper()]
@@ -185,6 +192,7 @@ def test_schemathesis_finds_nothing_undescribed(
         checks = [*CHECKS, negative_data_rejection] if refused else CHECKS
         case.validate_response(answer, checks=checks, headers=headers)
         seen[answer.status_code] += 1
+        figures.count(f"schemathesis, {ring}: {mode.value} requests")
 
     ask()
     assert sum(seen.values()) >= 1
