@@ -82,9 +82,7 @@ def steps(noise: int, where: str) -> Counter[str]:
     house.fold()
     meter.steps.clear()
     for tool, options in QUESTIONS:
-        if tool in ON_THE_ACCOUNT:
-            ask(house, account["account"]["ak"], tool, "/mcp/account", options)
-        else:
+        if tool not in ON_THE_ACCOUNT:  # what is about the whole account is about the neighbour, too
             ask(house, mine["rk"], tool, "/mcp", options)
     return meter.steps
 
