@@ -90,7 +90,7 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
         ("top_sources", {"breakdown": "source"}), ("timeseries", {"interval": "week"}), ("overview", {}),
         ("diagnose", {}), ("health", {}), ("scan", {}), ("compare_projects", {}),
         ("compare_projects", {"metric": "uniques"}))
-      if not (tool == "scan" and window is LONG)],
+      if window is not LONG or tool not in ("scan", "diagnose", "health", "overview")],  # these look further back
 ]  # fmt: skip
 
 #: Tools that one endpoint has and the other has not, by what stands in for their answer.
