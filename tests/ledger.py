@@ -31,11 +31,15 @@ class Ledger:
 
     def send(self, events: Sequence[Mapping[str, Any]], *, country: str = "", user_agent: str = "") -> None:
         """Stores events, each with its own `event_id`, `anonymous_id` and `timestamp`, and notes them down."""
-        at = {"x_test_country": country, "mf_cf_blob": json.dumps({"country": country})}  # one for each ring
-        self.service.track(self.project["sk"], *events, user_agent=user_agent, **at)
-        self.rows += [self._row(event, country, user_agent) for event in events]
+        self.service.track(self.project["sk"], *events, user_agent=user_agent, **self.at(country))
+        self.rows += [self.row(event, country, user_agent) for event in events]
 
-    def _row(self, event: Mapping[str, Any], country: str, user_agent: str) -> Row:
+    @staticmethod
+    def at(country: str) -> dict[str, str]:
+        """The headers that put a request in a country, one for each ring."""
+        return {"x_test_country": country, "mf_cf_blob": json.dumps({"country": country})}
+
+    def row(self, event: Mapping[str, Any], country: str, user_agent: str) -> Row:
         url, referrer = event.get("url"), event.get("referrer")
         label, device = classify(url, referrer), parse_user_agent(user_agent)
         return Row(
@@ -71,12 +75,7 @@ class Ledger:
         found = reference.query(self.rows, from_ms=from_ms, to_ms=to_ms, limit=limit, filters=filters)
         rows = self._listed(from_ms, to_ms, limit, filters)
         assert [row | {"properties": json.loads(row["properties"])} for row in rows] == [
-            {
-                "timestamp": format_instant(row.ts_ms),
-                **{name: getattr(row, name) for name in _QUERY_COLUMNS if name in Row.__dataclass_fields__},
-                "source_confidence": classify(row.url, row.referrer).confidence,
-            }
-            for row in found
+            listed(row) | {"properties": row.properties} for row in found
         ]
 
     def check_funnel(self, from_ms: int, to_ms: int, steps: Sequence[Any], **options: Any) -> None:
@@ -126,9 +125,19 @@ class Ledger:
         return rows
 
 
+def listed(row: Row) -> dict[str, Any]:
+    """A row as query_events shows it."""
+    return {
+        "timestamp": format_instant(row.ts_ms),
+        **{name: getattr(row, name) for name in _QUERY_COLUMNS},
+        "source_confidence": classify(row.url, row.referrer).confidence,
+        "properties": json.dumps(row.properties, separators=(",", ":"), ensure_ascii=False),
+    }
+
+
 _QUERY_COLUMNS = [
     "event_name", "anonymous_id", "user_id", "source", "medium", "campaign",
-    "referrer", "url", "path", "country", "device_type", "properties",
+    "referrer", "url", "path", "country", "device_type",
 ]  # fmt: skip
 
 

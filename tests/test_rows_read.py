@@ -14,7 +14,7 @@ from analytics.window import MS_PER_DAY, format_instant, parse_instant
 from storage.database import Result, Statement
 from storage.sqlite import Sqlite
 from tests.house import ROOT, InProcess
-from tests.test_sql import HOSTILE, QUESTIONS, WINDOW
+from tests.test_sql import HOSTILE, ON_THE_ACCOUNT, QUESTIONS, WINDOW, ask
 
 STEP = 100  # virtual machine steps between two counts
 NAMES = ["a", "b", HOSTILE, *(HOSTILE + str(place) for place in range(4))]
@@ -82,8 +82,8 @@ def steps(noise: int, where: str) -> Counter[str]:
     house.fold()
     meter.steps.clear()
     for tool, options in QUESTIONS:
-        given = {name: value for name, value in options.items() if value is not None}
-        house.call(mine["rk"], tool, **WINDOW, **given)
+        if tool not in ON_THE_ACCOUNT:  # what is about the whole account is about the neighbour, too
+            ask(house, mine["rk"], tool, "/mcp", options)
     return meter.steps
 
 

@@ -25,6 +25,12 @@ FILTERS = [
     for field in ("source", f"properties.{HOSTILE}")
     for op, value in OPERATORS
 ]
+#: Whole days; within one day; longer than a roll-up tells visitors apart.
+DAYS = {"from": "2026-05-01", "to": "2026-05-08"}
+HOURS = {"from": "2026-05-02T01:00:00Z", "to": "2026-05-02T09:00:00Z"}
+LONG = {"from": "2026-01-01T01:00:00Z", "to": "2026-05-20T11:00:00Z"}
+#: Stands for the cursor behind the first page.
+NEXT = "next"
 STEPS = [{"event": HOSTILE + str(place), "filters": FILTERS[place : place + 1]} for place in range(20)]
 
 QUESTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -66,7 +72,40 @@ QUESTIONS: list[tuple[str, dict[str, Any]]] = [
     *[("health", {"activation_event": event, "purchase_event": HOSTILE, "referral_event": event, "amount": HOSTILE})
       for event in (HOSTILE, None)],
     *[("channel_roi", {"by": by, "amount": HOSTILE}) for by in ("source", "campaign")],
+    ("channel_roi", {"spend": [{"value": HOSTILE, "currency": "EUR", "amount": 1}], "filters": FILTERS[:5]}),
+    ("revenue", {"top_customers": 0}),
+    *[(tool, {}) for tool in ("sessions", "paths", "overview", "timeseries", "realtime")],
+    ("query_events", {"limit": 1, "cursor": NEXT, "to": "2026-05-21"}),
+    *[("get_stats", {"sample": True, "metric": metric, "group_by": columns, "interval": interval, "event": event})
+      for metric in ("count", "uniques") for columns in ([], ["path", "source"]) for interval in (None, "hour")
+      for event in (None, HOSTILE)],
+    # What the roll-ups keep, and what they do not, over windows that they answer alone, with edges, and not at all.
+    *[(tool, {"by": by, "metric": metric, "filters": filters, **window})
+      for tool in ("breakdown", "timeseries") for by in DIMENSIONS for metric in ("visitors", "events")
+      for filters in ([], [{"field": "event_name", "op": "eq", "value": HOSTILE}]) for window in ({}, DAYS)],
+    *[(tool, {**options, **window}) for window in (DAYS, HOURS, LONG) for tool, options in (
+        ("get_stats", {}), ("get_stats", {"metric": "uniques"}), ("get_stats", {"metric": "uniques", "event": HOSTILE}),
+        ("get_stats", {"metric": "uniques", "group_by": ["source"]}), ("get_stats", {"group_by": ["path"]}),
+        ("get_stats", {"metric": "uniques", "group_by": ["source", "os"]}), ("top_sources", {}),
+        ("top_sources", {"breakdown": "source"}), ("timeseries", {"interval": "week"}), ("overview", {}),
+        ("diagnose", {}), ("health", {}), ("scan", {}), ("compare_projects", {}),
+        ("compare_projects", {"metric": "uniques"}))
+      if window is not LONG or tool not in ("scan", "diagnose", "health", "overview")],  # these look further back
 ]  # fmt: skip
+
+#: Tools that one endpoint has and the other has not, by what stands in for their answer.
+ON_THE_ACCOUNT = {"compare_projects"}
+
+
+def ask(house: InProcess, key: str, tool: str, path: str, options: dict[str, Any]) -> None:
+    """One of the questions; a cursor is that of the first page."""
+    window = {} if tool == "realtime" else WINDOW
+    given = {name: value for name, value in (window | options).items() if value is not None}
+    if options.get("cursor") == NEXT:
+        page = house.call(key, tool, path, **{name: given[name] for name in given if name != "cursor"})
+        given["cursor"] = page["structuredContent"]["next_cursor"]
+    result = house.call(key, tool, path, **given)
+    assert not result.get("isError"), (tool, given, result)
 
 
 class Recorder(Sqlite):
@@ -103,13 +142,8 @@ def asked() -> dict[str, tuple[Any, ...]]:
     house.post("/v1/forget", {"user_id": "nobody"}, keys["sk"])
     for path, key in [("/mcp", keys["rk"]), ("/mcp/account", ak)]:
         for tool, options in QUESTIONS:
-            house.call(
-                key,
-                tool,
-                path,
-                **WINDOW,
-                **{name: value for name, value in options.items() if value is not None},
-            )
+            if path == "/mcp/account" or tool not in ON_THE_ACCOUNT:
+                ask(house, key, tool, path, options)
         for uri in [one["uri"] for one in house.rpc(key, "resources/list", path=path)["result"]["resources"]]:
             house.rpc(key, "resources/read", {"uri": uri}, path)
     house.kv.entries.clear()

@@ -1,0 +1,324 @@
+"""An account as the slow computation sees it: the events each project still has, and what every tool must say of them.
+
+What was sent again, forgotten or outlived its retention is left out here the obvious way; counting is left to others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from analytics.window import format_instant
+from tests import reference, reference_more, reference_moved
+from tests.ledger import Ledger, listed
+from tests.reference import Row
+from tests.test_identity import people
+
+DAY_MS: Final = 86_400_000
+Rows = list[dict[str, Any]]
+
+
+class Project(Ledger):
+    """The events of one project. `seen` is who was seen on which device: (user_id, anonymous_id)."""
+
+    def __init__(self, service: Any, project: Mapping[str, str]) -> None:
+        super().__init__(service, project)
+        self.seen: set[tuple[str, str]] = set()
+        self.first_ms = 0
+
+    @property
+    def id(self) -> str:
+        return self.project["id"]
+
+    @property
+    def latest_ms(self) -> int:
+        return max((row.ts_ms for row in self.rows), default=0)
+
+    def note(self, rows: Iterable[Row]) -> None:
+        """What was stored of some events: each once, and none of before the retention."""
+        known = {row.event_id for row in self.rows}
+        for row in rows:
+            if row.event_id not in known and row.ts_ms >= self.first_ms:
+                known.add(row.event_id)
+                self.rows.append(row)
+                if row.user_id is not None:
+                    self.seen.add((row.user_id, row.anonymous_id))
+
+    def of(self, user_id: str, include_anonymous: bool) -> list[Row]:
+        """What forgetting a person takes."""
+        devices = self.devices(user_id)
+        return [
+            row
+            for row in self.rows
+            if row.user_id == user_id
+            or (include_anonymous and row.user_id is None and row.anonymous_id in devices)
+        ]
+
+    def devices(self, user_id: str) -> set[str]:
+        return {device for user, device in self.seen if user == user_id}
+
+    def forget(self, user_id: str, include_anonymous: bool) -> int:
+        """Takes a person out; how many events that were."""
+        gone = {row.event_id for row in self.of(user_id, include_anonymous)}
+        self.rows = [row for row in self.rows if row.event_id not in gone]
+        self.seen = {pair for pair in self.seen if pair[0] != user_id}
+        return len(gone)
+
+    def keep_from(self, first_ms: int) -> None:
+        """Drops what is older. Who was seen on a device is known for as long as there is an event of the device."""
+        self.first_ms = max(self.first_ms, first_ms)
+        self.rows = [row for row in self.rows if row.ts_ms >= self.first_ms]
+        left = {row.anonymous_id for row in self.rows}
+        self.seen = {pair for pair in self.seen if pair[1] in left}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question: of which of the account's projects, over which window, at what time, and with what options."""
+
+    of: Sequence[Project]
+    every: Sequence[Project]
+    start_ms: int
+    end_ms: int
+    now_ms: int
+    options: Mapping[str, Any]
+    stitched: bool = False
+
+    @property
+    def several(self) -> bool:
+        return len(self.of) > 1
+
+    def rows(self, project: Project) -> list[Row]:
+        return people(project.rows) if self.stitched else project.rows
+
+    def labelled(self, project: Project, rows: Iterable[dict[str, Any]]) -> Rows:
+        return [{"project_id": project.id, **row} if self.several else row for row in rows]
+
+    def given(self, *but: str) -> dict[str, Any]:
+        return {name: value for name, value in self.options.items() if name not in but}
+
+
+def each(
+    compute: Callable[..., Rows], known: Callable[[Asked, Project], dict[str, Any]] = lambda *_: {}
+) -> Callable[[Asked], Rows]:
+    """The tools that answer project by project."""
+
+    def answer(asked: Asked) -> Rows:
+        ends = {"from_ms": asked.start_ms, "to_ms": asked.end_ms}
+        return [
+            row
+            for project in asked.of
+            for row in asked.labelled(
+                project, compute(asked.rows(project), **ends, **asked.options, **known(asked, project))
+            )
+        ]
+
+    return answer
+
+
+def stats(asked: Asked) -> Rows:
+    groups = list(asked.options.get("group_by", ()))
+    by_project = asked.several or "project_id" in groups
+    groups = [name for name in groups if name != "project_id"]
+    options = {"from_ms": asked.start_ms, "to_ms": asked.end_ms, **asked.given("group_by", "limit")}
+    if not by_project:
+        limit = asked.options.get("limit", 100)
+        return reference.stats(asked.of[0].rows, **options, group_by=groups, limit=limit)
+    found: Rows = []
+    for project in asked.of:
+        here = reference.stats(project.rows, **options, group_by=groups, limit=1_000_000)
+        found += [{"project_id": project.id, **row} for row in here if row["value"]]
+    found.sort(
+        key=lambda row: (
+            row.get("bucket", ""), -row["value"], row["project_id"], *((row[g] is not None, row[g] or "") for g in groups),
+        )
+    )  # fmt: skip
+    return found[: asked.options.get("limit", 100)]
+
+
+def sources(asked: Asked) -> Rows:
+    limit = asked.options.get("limit", 50)
+    ends = {"from_ms": asked.start_ms, "to_ms": asked.end_ms, **asked.given("limit")}
+    found = [
+        row
+        for project in asked.of
+        for row in asked.labelled(project, reference.sources(project.rows, **ends, limit=1_000_000))
+    ]
+    found.sort(
+        key=lambda row: (-row["events"], row.get("project_id", ""), row["source"], row.get("medium", ""))
+    )
+    return found[:limit]
+
+
+def events(asked: Asked) -> Rows:
+    limit, pages = asked.options.get("limit", 100), asked.options.get("pages", 1)
+    placed = [
+        (row, place)
+        for place, project in enumerate(asked.of)
+        for row in reference.query(
+            project.rows, from_ms=asked.start_ms, to_ms=asked.end_ms, limit=limit * pages,
+            filters=asked.given("limit", "pages"),
+        )
+    ]  # fmt: skip
+    placed.sort(key=lambda one: (-one[0].ts_ms, one[1], -one[0].tie))
+    return [
+        row for one, place in placed[: limit * pages] for row in asked.labelled(asked.of[place], [listed(one)])
+    ]
+
+
+def funnel(asked: Asked) -> Rows:
+    options = asked.given("steps", "conversion_window_days")
+    if "conversion_window_days" in asked.options:
+        options["window_days"] = asked.options["conversion_window_days"]
+    ends = {"from_ms": asked.start_ms, "to_ms": asked.end_ms}
+    return [
+        row
+        for project in asked.of
+        for row in asked.labelled(
+            project, reference.funnel(asked.rows(project), asked.options["steps"], **ends, **options)
+        )
+    ]
+
+
+def health(asked: Asked) -> Rows:
+    names = ("stage", "metric", "currency", "value", "previous", "change")
+    ends = {"from_ms": asked.start_ms, "to_ms": asked.end_ms}
+    return [
+        row
+        for project in asked.of
+        for row in asked.labelled(
+            project,
+            (
+                dict(zip(names, one, strict=True))
+                for one in reference_moved.health(project.rows, **ends, **asked.options)
+            ),
+        )
+    ]
+
+
+def sessions(asked: Asked) -> Rows:
+    limit = asked.options.get("limit", 20)
+    placed = [
+        (row, place)
+        for place, project in enumerate(asked.of)
+        for row in reference_more.session_list(
+            project.rows, from_ms=asked.start_ms, to_ms=asked.end_ms, limit=limit, **asked.given("limit")
+        )
+    ]
+    placed.sort(key=lambda one: (one[0]["anonymous_id"], one[1]))
+    placed.sort(key=lambda one: one[0]["started"], reverse=True)
+    return [row for one, place in placed[:limit] for row in asked.labelled(asked.of[place], [one])]
+
+
+def journey(asked: Asked) -> Rows:
+    limit = asked.options.get("limit", 200)
+    found: Rows = []
+    for project in asked.of:
+        # Devices stay known beyond the events that named them: as if each pair had an event outside every window.
+        beside = [
+            Row(project.id, f"seen {pair}", "seen", -1, pair[1], user_id=pair[0]) for pair in project.seen
+        ]
+        here = reference_more.user_journey(
+            [*project.rows, *beside], from_ms=asked.start_ms, to_ms=asked.end_ms, **asked.options
+        )
+        found += asked.labelled(project, here)
+    return found[:limit]
+
+
+def realtime(asked: Asked) -> Rows:
+    return [
+        row
+        for project in asked.of
+        for row in asked.labelled(
+            project, reference_more.realtime(project.rows, now_ms=asked.now_ms, **asked.options)
+        )
+    ]
+
+
+def comparison(asked: Asked) -> Rows:
+    options = {"from_ms": asked.start_ms, "to_ms": asked.end_ms, **asked.options}
+    found = [
+        {
+            "project_id": one.id, "slug": one.project["slug"], "name": one.project["name"],
+            "value": reference.stats(one.rows, **options)[0]["value"],
+        }
+        for one in asked.every
+    ]  # fmt: skip
+    return sorted(found, key=lambda row: (-row["value"], row["slug"]))
+
+
+def projects(asked: Asked) -> Rows:
+    return [
+        {"project_id": one.id, "slug": one.project["slug"], "name": one.project["name"]}
+        for one in asked.every
+    ]
+
+
+def erasure(asked: Asked) -> Rows:
+    """What `forget_user` says it would erase, as its one row."""
+    (project,) = asked.of
+    going = project.of(asked.options["user_id"], asked.options["include_anonymous"])
+    devices = project.devices(asked.options["user_id"])
+    instants = [row.ts_ms for row in going]
+    return [
+        {
+            "status": "prepared",
+            "events": len(going),
+            "visitor_days": len({(row.anonymous_id, row.ts_ms // DAY_MS) for row in going}),
+            "devices": len(devices),
+            "anonymous_events": sum(row.user_id is None and row.anonymous_id in devices for row in project.rows),
+            "from": format_instant(min(instants)) if instants else None,
+            "to": format_instant(max(instants)) if instants else None,
+        }
+    ]  # fmt: skip
+
+
+#: What every tool that reads events must answer.
+ANSWERS: Final[Mapping[str, Callable[[Asked], Rows]]] = {
+    "get_stats": stats,
+    "top_sources": sources,
+    "query_events": events,
+    "funnel": funnel,
+    "health": health,
+    "sessions": sessions,
+    "user_journey": journey,
+    "realtime": realtime,
+    "compare_projects": comparison,
+    "list_projects": projects,
+    "forget_user": erasure,
+    "scan": each(
+        reference_moved.scan, lambda asked, one: {"now_ms": asked.now_ms, "project": one.project["slug"]}
+    ),
+    "retention": each(reference_more.retention, lambda asked, _: {"now_ms": asked.now_ms}),
+    "diagnose": each(reference_moved.diagnose),
+    **{
+        tool: each(getattr(reference_more, tool))
+        for tool in (
+            "overview", "breakdown", "timeseries", "lifecycle", "revenue", "attribution", "channel_roi", "paths",
+            "compare_segments", "describe_schema",
+        )
+    },
+}  # fmt: skip
+
+
+def differences(found: Any, true: Any, about: float, at: str = "") -> Iterable[str]:
+    """Where an answer is unlike the model's: `at` a place in it; numbers with a fraction may be off by a share `about`."""
+    if isinstance(true, dict) and isinstance(found, dict):
+        for name in [*true, *(found.keys() - true.keys())]:
+            if name not in found or name not in true:
+                yield f"{at}.{name} is {'missing' if name in true else 'too much'}"
+            else:
+                yield from differences(found[name], true[name], about, f"{at}.{name}")
+    elif isinstance(true, list) and isinstance(found, list):
+        if len(true) != len(found):
+            texts = [json.dumps(one)[:2000] for one in (found, true)]
+            yield f"{at} has {len(found)} entries, not {len(true)}: {texts[0]}, not {texts[1]}"
+        for place, (one, other) in enumerate(zip(found, true, strict=False)):
+            yield from differences(one, other, about, f"{at}[{place}]")
+    elif isinstance(true, float) and isinstance(found, int | float) and not isinstance(found, bool):
+        if abs(found - true) > about * max(abs(found), abs(true)):
+            yield f"{at} is {found!r}, not {true!r}"
+    elif found != true or isinstance(found, bool) != isinstance(true, bool):
+        yield f"{at} is {found!r}, not {true!r}"
