@@ -26,6 +26,7 @@ from access.token import redacted
 from access.watch import Noticed, Watch
 from analytics.erasure import ErasureTokens, erasure_secret
 from analytics.paging import EventPages, cursor_secret
+from analytics.subject_export import ExportPages
 from storage.audit_log import SqlAuditLog
 from storage.backlog import Backlog
 from storage.d1 import D1
@@ -121,6 +122,7 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
     return House(
         events=events,
         pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),
+        exports=ExportPages(events, cursor_secret(bytes.fromhex(pepper))),
         erasures=ErasureTokens(erasure_secret(bytes.fromhex(pepper))),
         gate=Gate(keys, {1: bytes.fromhex(pepper)}),
         ip_hash_salt=salt,

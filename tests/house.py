@@ -24,6 +24,7 @@ from access.rate_limits import Buckets, RateLimits  # noqa: E402
 from access.watch import Noticed, Watch  # noqa: E402
 from analytics.erasure import ErasureTokens, erasure_secret  # noqa: E402
 from analytics.paging import EventPages, cursor_secret  # noqa: E402
+from analytics.subject_export import ExportPages  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.audit_log import SqlAuditLog  # noqa: E402
@@ -164,6 +165,7 @@ class InProcess(Service):
         return Wiring(
             events=events,
             pages=EventPages(events, secret),
+            exports=ExportPages(events, secret),
             erasures=ErasureTokens(erasure_secret(bytes.fromhex(PEPPER))),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,

@@ -65,6 +65,7 @@ READS: dict[str, Conversation] = {
     "top_sources": tool("top_sources", **WINDOW),
     "funnel": tool("funnel", steps=["old", "older"], **WINDOW),
     "compare_projects": tool("compare_projects", "/mcp/account", **WINDOW),
+    "export": rest("/v1/export", {"user_id": "u-old"}),
 }
 FORGETS: dict[str, Conversation] = {"forget": rest("/v1/forget", {"user_id": "u-old"})}
 ALL = {**WRITES, **READS, **FORGETS}

@@ -39,6 +39,7 @@ from storage.guard import check, guard
 from storage.inbox import ORIGINS, accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.reports import SqlReports, cost_of
+from storage.subject_export import FIRST_PLACE, before_day, label_whole, select_subject
 from storage.unfold import unfold
 from storage.usage import demand
 
@@ -114,7 +115,7 @@ class SqlEventStore(SqlReports):
     ) -> int:
         deleted = 0
         # Written with the first thing that is deleted: however far an interrupted call came, it is in the log, and once.
-        log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
+        log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
         while True:
             *_, found, known = await self._folded(scope, [log, *look_for(scope, user_id, include_anonymous)])
             if found.rows:
@@ -124,12 +125,38 @@ class SqlEventStore(SqlReports):
                 await self._database.batch([sweep(scope, user_id)])
                 return deleted
 
-    def _forgetting(self, scope: Scope, user_id: str, request_id: str, entry: str) -> AuditEntry:
+    async def export(
+        self,
+        scope: Scope,
+        user_id: str,
+        *,
+        include_anonymous: bool,
+        limit: int,
+        after: Place | None = None,
+        request_id: str = "",
+        entry: str = "",
+    ) -> Answer:
+        # In the batch of what is read: what was shown is in the log. Never the rows without the fold, as reports give them
+        # when the database is full: an export that leaves something out says that it is everything.
+        log = record_write(scope, self._about_person("person.export", scope, user_id, request_id, entry))
+        place = FIRST_PLACE if after is None else after
+        asked = select_subject(scope, user_id, include_anonymous, place, limit)
+        _, found, beyond_budget = await self._folded(scope, [log, *asked])
+        rows = [label_whole(row) for row in found.rows[:limit]]
+        last = place_of(found.rows[limit - 1], 0) if len(found.rows) > limit else None
+        if last is None and (next_day := beyond_budget.rows[0]["next_day"]) is not None:
+            last = before_day(next_day)
+        cost = cost_of([found, beyond_budget])
+        return Answer(rows, cost, truncated=last is not None, last=last)
+
+    def _about_person(
+        self, action: str, scope: Scope, user_id: str, request_id: str, entry: str
+    ) -> AuditEntry:
         target = f"{scope.projects[0].id} person {self._mark(user_id)}"
         return AuditEntry(
             entry or secrets.token_hex(8),
             scope.key_id,
-            "person.forget",
+            action,
             target,
             account_id=scope.account_id,
             request_id=request_id,
