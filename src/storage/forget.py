@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from analytics.scope import Scope
@@ -74,7 +75,12 @@ _SWEEP: Final = delete_unused_texts("""
 
 def sweep(scope: Scope, user_id: str) -> Statement:
     """The statement to run last, when no event of the person is left."""
-    return Statement(_SWEEP, (json.dumps(scope.numbers), user_id))
+    return sweep_numbers(scope.numbers, user_id)
+
+
+def sweep_numbers(numbers: Sequence[int], user_id: str) -> Statement:
+    """The same for a job of the house."""
+    return Statement(_SWEEP, (json.dumps(list(numbers)), user_id))
 
 
 #: The days of the person's devices, and of each what is theirs or nobody's; ?3 as above.
