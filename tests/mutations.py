@@ -22,6 +22,7 @@ class Mutation:
 
 ISOLATION = "tests/test_isolation.py"
 EXPORT = "tests/test_export.py"
+RESTORE = "tests/test_restore.py"
 SWEEP = "tests/test_fault_sweep.py"
 REVOKED = "tests/test_account.py tests/test_keys_command.py"
 
@@ -145,6 +146,48 @@ MUTATIONS = [
         "projects, question.user_id, question.include_anonymous]",
         "projects]",
         EXPORT,
+    ),
+    Mutation(
+        "an erasure that a restore undoes",
+        "storage/event_store.py",
+        "            await self._tombstones.keep(one)\n",
+        "",
+        RESTORE,
+    ),
+    Mutation(
+        "a tombstone that is lost when KV fails",
+        "storage/event_store.py",
+        "note(scope.projects[0].number, one, pending=True)",
+        "note(scope.projects[0].number, one, pending=False)",
+        RESTORE,
+    ),
+    Mutation(
+        "a tombstone that tells whom to anybody",
+        "storage/tombstones.py",
+        "hmac.digest(self._secret, ",
+        'hmac.digest(b"", ',
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again what came later",
+        "storage/forget_again.py",
+        "AND e.visitor = v.visitor AND {_BY_THEN}",
+        "AND e.visitor = v.visitor",
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again on devices that became theirs later",
+        "storage/forget_again.py",
+        "AND e.user_id IS NULL AND v.by_then",
+        "AND e.user_id IS NULL",
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again what this database has done",
+        "storage/erasures.py",
+        "AND (e.at IS NULL OR e.at < t.value ->> 3)",
+        "",
+        RESTORE,
     ),
     Mutation(
         "duplicates of every project, timed",

@@ -294,6 +294,8 @@ def test_a_tombstone_names_nobody_and_is_there_when_the_erasure_is_answered(hous
     assert len({first.person, second.person, third.person}) == 3, (
         "the same person is not told across projects"
     )
+    other = Tombstones(house.kv, b"x" * 32, house._now_ms)
+    assert other.person(one["id"], hash63(USER)) != first.person, "without the secret nobody can guess"
     stored = house.everything_stored()
     assert USER not in stored
     assert str(hash63(USER)) not in stored
