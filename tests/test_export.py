@@ -16,6 +16,7 @@ from analytics.scope import Project, Scope
 from analytics.store import StorageFullError
 from analytics.subject_export import ExportPages, ExportQuestion
 from analytics.window import MS_PER_DAY, format_instant, parse_instant
+from dev import provision
 from storage import subject_export
 from storage.database import Result, Statement
 from storage.event_store import SqlEventStore
@@ -347,9 +348,13 @@ def test_what_is_wrong_is_named(house: InProcess, body: dict[str, Any], field: s
 
 
 def test_a_cursor_opens_for_the_key_the_project_and_the_question_it_was_made_for(house: InProcess) -> None:
-    one, two = house.account("business", "One", "Two")["projects"]
+    account = house.account("business", "One", "Two")
+    one, two = account["projects"]
     for project in (one, two):
         house.track(project["sk"], *(visit(f"e{n}", "laptop", 2, ADA) for n in range(4)))
+    of_one = Project(1, one["id"], one["slug"], one["name"])
+    second, _, change = provision.put_key("sk", "live", account["account"]["id"], of_one, "", None)
+    house.apply(change)
     asked = {"user_id": ADA, "limit": 2}
     cursor = house.post("/v1/export", asked, one["sk"]).json["next_cursor"]
     assert house.post("/v1/export", asked | {"cursor": cursor, "limit": 1}, one["sk"]).status == 200
@@ -357,7 +362,7 @@ def test_a_cursor_opens_for_the_key_the_project_and_the_question_it_was_made_for
     of_a_list = house.get(query, one["rk"]).json["next_cursor"]
     flipped = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1]
     wrong: list[tuple[str, dict[str, Any]]] = [
-        (two["sk"], {"cursor": cursor}), (one["sk"], {"cursor": cursor, "user_id": BOB}),
+        (two["sk"], {"cursor": cursor}), (second.text, {"cursor": cursor}), (one["sk"], {"cursor": cursor, "user_id": BOB}),
         (one["sk"], {"cursor": cursor, "include_anonymous": True}), (one["sk"], {"cursor": of_a_list}),
         (one["sk"], {"cursor": flipped}),
     ]  # fmt: skip
