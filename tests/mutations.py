@@ -151,7 +151,7 @@ MUTATIONS = [
         "an erasure that a restore undoes",
         "storage/event_store.py",
         "            await self._tombstones.keep(one)\n",
-        "",
+        "            pass\n",
         RESTORE,
     ),
     Mutation(
