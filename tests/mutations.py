@@ -367,10 +367,10 @@ MUTATIONS = [
         "storage/event_store.py",
         """        log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
         while True:
-            *_, found""",
+            looked_ms""",
         """        while True:
             log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
-            *_, found""",
+            looked_ms""",
         "tests/test_audit.py",
     ),
     Mutation(
