@@ -53,6 +53,25 @@ CREATE TABLE IF NOT EXISTS kv_pending (
   change TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- One row: a person was erased from a project, up to an instant, and this database has done it. `person` is a keyed hash; KV holds
+-- the same as a tombstone that no restore of this database takes back, and one that has no row here is carried out again
+-- (src/storage/erasures.py). `pending`: the tombstone is still to be written.
+CREATE TABLE IF NOT EXISTS erasures (
+  project   INTEGER NOT NULL,
+  person    TEXT NOT NULL,
+  anonymous INTEGER NOT NULL CHECK (anonymous IN (0, 1)),
+  at        INTEGER NOT NULL,
+  pending   INTEGER NOT NULL CHECK (pending IN (0, 1)),
+  PRIMARY KEY (project, person, anonymous)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS erasures_by_time ON erasures (at);
+CREATE INDEX IF NOT EXISTS erasures_pending ON erasures (pending, at) WHERE pending = 1;
+
+-- One row: an operator asked that every erasure be carried out again, because this database was restored.
+CREATE TABLE IF NOT EXISTS replays_asked (
+  asked_at INTEGER PRIMARY KEY
+) STRICT;
+
 -- One row: one text that events of a project repeat (an event name, a source, a path …). kinds: src/storage/dictionary.py
 CREATE TABLE IF NOT EXISTS dictionary (
   id      INTEGER PRIMARY KEY,

@@ -31,6 +31,7 @@ from access.token import Env, Kind, Token, digest, mint_token, parse_token
 from analytics.scope import Project
 from analytics.window import format_instant
 from dev import audit
+from storage.erasures import ASK as ASK_REPLAY
 from storage.key_store import (
     account_name,
     account_to_json,
@@ -469,6 +470,17 @@ def check_audit(_options: argparse.Namespace) -> dict[str, Any]:
     return {"entries": entries, "intact": True, "last_hash": seals[-1]["hash"] if seals else audit.NOTHING}
 
 
+def replay_erasures(_options: argparse.Namespace) -> dict[str, Any]:
+    """For after a restore of the database: the Worker's next cron carries out again what the restore undid."""
+    asked_at = now_ms()
+    change: Change = {"d1": [{"sql": ASK_REPLAY, "params": [asked_at]}], "kv": []}
+    apply_audited("erasures.replay", "every project", change)
+    return {
+        "asked_at": shown(asked_at),
+        "carried_out": "by the cron of the Worker, within five minutes",
+    }
+
+
 def rotate(options: argparse.Namespace) -> dict[str, Any]:
     """A new key with the same grants; the old one works on for the overlap, so that nobody is cut off."""
     row = found_key(options.key)
@@ -532,6 +544,7 @@ COMMANDS: Final = {
     "rotate": rotate,
     "report-leak": report_leak,
     "audit": check_audit,
+    "replay-erasures": replay_erasures,
     "create-account": create_account,
     "create-project": create_project,
     "set-plan": set_plan,
@@ -565,6 +578,11 @@ def parser() -> argparse.ArgumentParser:
     leak.add_argument("key", help="the whole key, as it was found")
     commands.add_parser(
         "audit", parents=[common], help="show what was changed, and check that it is all there"
+    )
+    commands.add_parser(
+        "replay-erasures",
+        parents=[common],
+        help="after a restore of the database: erase again who was erased",
     )
     swap = commands.add_parser("rotate", parents=[common], help="replace a key; both work during the overlap")
     swap.add_argument("key", help="id or prefix")

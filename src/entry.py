@@ -26,20 +26,23 @@ from access.token import redacted
 from access.watch import Noticed, Watch
 from analytics.erasure import ErasureTokens, erasure_secret
 from analytics.paging import EventPages, cursor_secret
+from analytics.subject_export import ExportPages
 from storage.audit_log import SqlAuditLog
 from storage.backlog import Backlog
 from storage.d1 import D1
 from storage.database import Parameter, Statement
+from storage.erasures import Erasures
 from storage.event_store import SqlEventStore
 from storage.health import Health
 from storage.key_store import KvKeyStore, look_ups
 from storage.kv import KV
 from storage.kv_copies import KvCopies
 from storage.patient import Patient, RetryBudget
+from storage.tombstones import Tombstones, tombstone_secret
 from web.app import App
 from web.concurrency import ConcurrencyLimit
 from web.house import House
-from web.jobs import look_after_audit, run_daily, run_often
+from web.jobs import look_after_audit, look_after_erasures, run_daily, run_often
 from web.messages import Request, Response, error_response
 
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
@@ -85,7 +88,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
         database = _database(bindings)
         audit = SqlAuditLog(database)
         await run_often(house, KvCopies(KV(bindings.KEYS), database), audit)
-        if controller.cron != EVERY_FIVE_MINUTES:
+        daily = controller.cron != EVERY_FIVE_MINUTES
+        await look_after_erasures(house, _erasures(bindings, database), daily=daily)
+        if daily:
             await look_after_audit(house, audit)
             await run_daily(house)
 
@@ -117,10 +122,13 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         return None
     database = _database(env)
     keys = KvKeyStore(KV(env.KEYS), database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
-    events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=subject_mark(bytes.fromhex(pepper)))
+    mark = subject_mark(bytes.fromhex(pepper))
+    tombstones = _tombstones(env, pepper)
+    events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=mark, tombstones=tombstones)
     return House(
         events=events,
         pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),
+        exports=ExportPages(events, cursor_secret(bytes.fromhex(pepper))),
         erasures=ErasureTokens(erasure_secret(bytes.fromhex(pepper))),
         gate=Gate(keys, {1: bytes.fromhex(pepper)}),
         ip_hash_salt=salt,
@@ -131,6 +139,15 @@ def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
         concurrency=_CONCURRENCY,
         check_store=lambda: _HEALTH.check(database, _now_ms()),
     )
+
+
+def _erasures(env: Any, database: Patient) -> Erasures:
+    pepper: str = env.KEY_PEPPER_V1
+    return Erasures(_tombstones(env, pepper), database, subject_mark(bytes.fromhex(pepper)))
+
+
+def _tombstones(env: Any, pepper: str) -> Tombstones:
+    return Tombstones(KV(env.KEYS), tombstone_secret(bytes.fromhex(pepper)), _now_ms)
 
 
 def _database(env: Any) -> Patient:

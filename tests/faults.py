@@ -103,3 +103,9 @@ class _FailingNamespace:
         if self.faults.kv(self.faults.kv_calls):
             raise RuntimeError("KV PUT failed: 503 Service Unavailable")
         await self.namespace.put(name, text, expiration_s)
+
+    async def list(self, prefix: str, cursor: str | None) -> Any:
+        self.faults.kv_calls += 1
+        if self.faults.kv(self.faults.kv_calls):
+            raise RuntimeError("KV LIST failed: 503 Service Unavailable")
+        return await self.namespace.list(prefix, cursor)

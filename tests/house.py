@@ -24,14 +24,17 @@ from access.rate_limits import Buckets, RateLimits  # noqa: E402
 from access.watch import Noticed, Watch  # noqa: E402
 from analytics.erasure import ErasureTokens, erasure_secret  # noqa: E402
 from analytics.paging import EventPages, cursor_secret  # noqa: E402
+from analytics.subject_export import ExportPages  # noqa: E402
 from analytics.window import format_instant, parse_instant  # noqa: E402
 from dev import provision  # noqa: E402
 from storage.audit_log import SqlAuditLog  # noqa: E402
+from storage.erasures import Erasures  # noqa: E402
 from storage.event_store import SqlEventStore  # noqa: E402
 from storage.health import Health  # noqa: E402
 from storage.key_store import KvKeyStore, look_ups  # noqa: E402
 from storage.patient import Patient  # noqa: E402
 from storage.sqlite import Sqlite  # noqa: E402
+from storage.tombstones import Tombstones, tombstone_secret  # noqa: E402
 from tests.answers import watch  # noqa: E402
 from tests.faults import Faults  # noqa: E402
 from tests.leaks import CANARIES, scanned  # noqa: E402
@@ -70,6 +73,11 @@ class Namespace:
 
     async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
         self.entries[name] = text
+
+    async def list(self, prefix: str, cursor: str | None) -> tuple[list[str], str | None]:
+        """A thousand names at a time, as KV does."""
+        names = [name for name in sorted(self.entries) if name.startswith(prefix) and name > (cursor or "")]
+        return names[:1_000], names[999] if len(names) > 1_000 else None
 
 
 class Service:
@@ -160,10 +168,16 @@ class InProcess(Service):
         keys = KvKeyStore(
             namespace, database, self.key_cache, self.account_cache, self._now_ms, look_ups(), KV_BUDGET_S
         )
-        events = SqlEventStore(database, self.deferred.append, mark=subject_mark(bytes.fromhex(PEPPER)))
+        events = SqlEventStore(
+            database,
+            self.deferred.append,
+            mark=subject_mark(bytes.fromhex(PEPPER)),
+            tombstones=self._tombstones(),
+        )
         return Wiring(
             events=events,
             pages=EventPages(events, secret),
+            exports=ExportPages(events, secret),
             erasures=ErasureTokens(erasure_secret(bytes.fromhex(PEPPER))),
             gate=Gate(keys, {1: bytes.fromhex(PEPPER)}),
             ip_hash_salt=SALT,
@@ -173,6 +187,13 @@ class InProcess(Service):
             watch=Watch(SqlAuditLog(database), self.noticed, self.deferred.append),
             check_store=lambda: self.health.check(database, self._now_ms()),
         )
+
+    def erasures(self) -> Erasures:
+        return Erasures(self._tombstones(), self.faults.of(self.db), subject_mark(bytes.fromhex(PEPPER)))
+
+    def _tombstones(self) -> Tombstones:
+        secret = tombstone_secret(bytes.fromhex(PEPPER))
+        return Tombstones(self.faults.of_kv(self.kv), secret, self._now_ms, KV_BUDGET_S)
 
     def _write(self, event: str, error: BaseException, request_id: str = "") -> None:
         self.log.append((event, error))

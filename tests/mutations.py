@@ -21,6 +21,8 @@ class Mutation:
 
 
 ISOLATION = "tests/test_isolation.py"
+EXPORT = "tests/test_export.py"
+RESTORE = "tests/test_restore.py"
 SWEEP = "tests/test_fault_sweep.py"
 REVOKED = "tests/test_account.py tests/test_keys_command.py"
 
@@ -123,6 +125,69 @@ MUTATIONS = [
         "SELECT visitor FROM people WHERE project = ?2 AND",
         "SELECT visitor FROM people WHERE ?2 = ?2 AND",
         ISOLATION,
+    ),
+    Mutation(
+        "exporting what happened on devices of every project",
+        "storage/subject_export.py",
+        "WHERE d.project = ?1 AND d.person",
+        "WHERE d.person",
+        EXPORT,
+    ),
+    Mutation(
+        "exporting somebody else's events of the same device",
+        "storage/subject_export.py",
+        """       AND {theirs("?2")}""",
+        "",
+        EXPORT,
+    ),
+    Mutation(
+        "a cursor of any person's export",
+        "analytics/subject_export.py",
+        "projects, question.user_id, question.include_anonymous]",
+        "projects]",
+        EXPORT,
+    ),
+    Mutation(
+        "an erasure that a restore undoes",
+        "storage/event_store.py",
+        "            await self._tombstones.keep(one)\n",
+        "            pass\n",
+        RESTORE,
+    ),
+    Mutation(
+        "a tombstone that is lost when KV fails",
+        "storage/event_store.py",
+        "note(scope.projects[0].number, one, pending=True)",
+        "note(scope.projects[0].number, one, pending=False)",
+        RESTORE,
+    ),
+    Mutation(
+        "a tombstone that tells whom to anybody",
+        "storage/tombstones.py",
+        "hmac.digest(self._secret, ",
+        'hmac.digest(b"", ',
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again what came later",
+        "storage/forget_again.py",
+        "AND e.visitor = v.visitor AND {_BY_THEN}",
+        "AND e.visitor = v.visitor",
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again on devices that became theirs later",
+        "storage/forget_again.py",
+        "AND e.user_id IS NULL AND v.by_then",
+        "AND e.user_id IS NULL",
+        RESTORE,
+    ),
+    Mutation(
+        "erasing again what this database has done",
+        "storage/erasures.py",
+        "AND (e.at IS NULL OR e.at < t.value ->> 3)",
+        "",
+        RESTORE,
     ),
     Mutation(
         "duplicates of every project, timed",
@@ -277,6 +342,20 @@ MUTATIONS = [
         "tests/test_audit.py",
     ),
     Mutation(
+        "exporting without an entry",
+        "storage/event_store.py",
+        "[log, *asked]",
+        "[asked[0], *asked]",
+        EXPORT,
+    ),
+    Mutation(
+        "an entry for each page of an export",
+        "storage/event_store.py",
+        '"person.export", scope, user_id, request_id, entry',
+        '"person.export", scope, user_id, request_id, ""',
+        EXPORT,
+    ),
+    Mutation(
         "a seal that does not look at its entries",
         "access/audit.py",
         "if there and _sha256",
@@ -286,12 +365,12 @@ MUTATIONS = [
     Mutation(
         "an entry twice when a reply is lost",
         "storage/event_store.py",
-        """        log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
+        """        log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
         while True:
-            *_, found""",
+            looked_ms""",
         """        while True:
-            log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
-            *_, found""",
+            log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
+            looked_ms""",
         "tests/test_audit.py",
     ),
     Mutation(

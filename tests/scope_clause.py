@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from storage.erasures import PENDING, PRUNE
 from storage.fold import WAITING_PROJECTS
 from storage.health import SELECT_TABLES
 from storage.purge import set_boundaries
@@ -17,13 +18,16 @@ from storage.sqlite import Sqlite
 
 #: Tables whose key begins with the project.
 BY_PROJECT = frozenset(
-    {"inbox", "events", "visitor_days", "daily", "path_days", "people", "arrivals", "dictionary", "folds", "retention"}
+    {"inbox", "events", "visitor_days", "daily", "path_days", "people", "arrivals", "dictionary", "folds", "retention",
+     "erasures"}
 )  # fmt: skip
 #: Where the project is the row's number itself, or the number was read from a row of the project.
 BY_NUMBER = frozenset({"dictionary", "folds", "retention"})
 
 #: The crons and /healthz; no request with a key runs them.
-OVER_ALL = frozenset({WAITING_PROJECTS.sql, SELECT_TABLES, *(one.sql for one in set_boundaries(0, {}))})
+OVER_ALL = frozenset(
+    {WAITING_PROJECTS.sql, SELECT_TABLES, PENDING, PRUNE, *(one.sql for one in set_boundaries(0, {}))}
+)
 
 _seen: set[str] = set()
 _databases: list[Sqlite] = []

@@ -13,7 +13,7 @@ from tests.data.bad_input import ARGUMENTS, BODIES, ENVELOPES, EVENTS, TRANSPORT
 from tests.house import Answer, InProcess, Service
 
 MCP = ("/mcp", "/mcp/account")
-REST = ("/v1/track", "/v1/batch", "/v1/identify", "/v1/forget")
+REST = ("/v1/track", "/v1/batch", "/v1/identify", "/v1/forget", "/v1/export")
 JSON = {"content-type": "application/json"}
 
 

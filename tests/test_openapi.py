@@ -133,7 +133,7 @@ def test_every_error_code_of_the_contract_is_described() -> None:
         "invalid_payload invalid_params invalid_group_by missing_bearer_token malformed_api_key invalid_api_key "
         "key_kind_mismatch plan_limit origin_not_allowed insufficient_scope forget_requires_secret_key "
         "key_kind_not_allowed account_key_required method_not_allowed payload_too_large unsupported_media_type "
-        "rate_limited internal_error forget_failed upstream_failed"
+        "rate_limited internal_error forget_failed upstream_failed export_requires_secret_key"
     )
     assert set(contract.split()) <= codes
 

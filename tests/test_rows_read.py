@@ -87,6 +87,32 @@ def steps(noise: int, where: str) -> Counter[str]:
     return meter.steps
 
 
+def of_a_person(noise: int, where: str) -> Counter[str]:
+    """The steps of what is asked and done about a person with 300 events on four devices, with so many others in the way."""
+    chance, meter = random.Random(1), Meter()
+    house = InProcess(db=meter)
+    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
+    others = events(chance, noise, START, END, "n")
+    for number, one in enumerate(others):
+        one |= {"anonymous_id": f"other{number % 300}"} if where == "same project" else {"user_id": HOSTILE}
+    for place in range(0, noise, 1_000):
+        keys = mine if where == "same project" else neighbour
+        house.track(keys["sk"], *others[place : place + 1_000])
+    theirs = events(chance, 300, START, END, "e")
+    house.track(
+        mine["sk"],
+        *(one | {"anonymous_id": f"own{n % 4}", "user_id": HOSTILE} for n, one in enumerate(theirs)),
+    )
+    house.fold()
+    meter.steps.clear()
+    asked = {"user_id": HOSTILE, "include_anonymous": True}
+    first = house.post("/v1/export", asked | {"limit": 100}, mine["sk"]).json
+    rest = house.post("/v1/export", asked | {"cursor": first["next_cursor"]}, mine["sk"]).json
+    assert len(first["rows"]) + len(rest["rows"]) == 300
+    assert house.call(mine["sk"], "forget_user", **asked)["structuredContent"]["events"] == 300
+    return meter.steps
+
+
 @pytest.fixture(scope="module")
 def alone() -> Counter[str]:
     return steps(0, "before")
@@ -105,4 +131,14 @@ def test_no_statement_reads_what_it_is_not_about(where: str, alone: Counter[str]
         for sql, taken in crowded.items()
         if taken > alone[sql] * 1.2 + SLACK and not (where == "before" and LOOKS_BACK.search(sql))
     }
+    assert not more, "\n\n".join(f"{before} → {after}: {sql}" for sql, (before, after) in more.items())
+
+
+@pytest.mark.parametrize("where", ["same project", "foreign"])
+def test_what_is_asked_about_a_person_reads_nothing_of_the_others(where: str) -> None:
+    """Three thousand events of others on the same days, with the same names: on devices of theirs, or in another project."""
+    alone, crowded = of_a_person(0, where), of_a_person(3_000, where)
+    assert sum("visitor_days" in sql and "people" in sql for sql in alone) == 3
+    assert max(alone.values()) > 10 * SLACK
+    more = {sql: (alone[sql], taken) for sql, taken in crowded.items() if taken > alone[sql] * 1.2 + SLACK}
     assert not more, "\n\n".join(f"{before} → {after}: {sql}" for sql, (before, after) in more.items())

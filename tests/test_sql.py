@@ -140,6 +140,8 @@ def asked() -> dict[str, tuple[Any, ...]]:
         told = house.call(keys["sk"], "forget_user", user_id=HOSTILE, include_anonymous=include)
         assert told["structuredContent"]["events"] == 2
     house.post("/v1/forget", {"user_id": "nobody"}, keys["sk"])
+    page = house.post("/v1/export", {"user_id": HOSTILE, "limit": 1}, keys["sk"]).json
+    house.post("/v1/export", {"user_id": HOSTILE, "cursor": page["next_cursor"]}, keys["sk"])
     for path, key in [("/mcp", keys["rk"]), ("/mcp/account", ak)]:
         for tool, options in QUESTIONS:
             if path == "/mcp/account" or tool not in ON_THE_ACCOUNT:

@@ -67,26 +67,37 @@ class EventPages:
 
     def _seal(self, question: EventsQuestion, place: Place, bound: bytes) -> str:
         body = _POSITION.pack(*astuple(question.window), *astuple(place), _said(question))
-        return base64.urlsafe_b64encode(self._signature(body, bound) + body).decode().rstrip("=")
+        return sealed(self._secret, body, bound)
 
     def _open(self, question: EventsQuestion, bound: bytes) -> tuple[Window, Place]:
         """The window may be repeated in the words it was asked for, or as the answer told it."""
-        cursor = question.cursor or ""
-        try:
-            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            raise _invalid() from None
-        seal, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
-        if not hmac.compare_digest(seal, self._signature(body, bound)):
-            raise _invalid()
+        body = opened(self._secret, question.cursor or "", bound)
         start_ms, end_ms, *place, said = _POSITION.unpack(body)
         window = Window(start_ms, end_ms)
         if said != _said(question) and window != question.window:
             raise _invalid()
         return window, Place(*place)
 
-    def _signature(self, body: bytes, bound: bytes) -> bytes:
-        return hmac.digest(self._secret, bound + b"\0" + body, "sha256")[:_SEAL_BYTES]
+
+def sealed(secret: bytes, body: bytes, bound: bytes) -> str:
+    """A cursor that holds `body` and is good for `bound` alone, which never holds a zero byte."""
+    return base64.urlsafe_b64encode(_signature(secret, body, bound) + body).decode().rstrip("=")
+
+
+def opened(secret: bytes, cursor: str, bound: bytes) -> bytes:
+    """What a cursor holds. Errors: InvalidArgumentsError, unless it was sealed for `bound`."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _invalid() from None
+    seal, body = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
+    if not hmac.compare_digest(seal, _signature(secret, body, bound)):
+        raise _invalid()
+    return body
+
+
+def _signature(secret: bytes, body: bytes, bound: bytes) -> bytes:
+    return hmac.digest(secret, bound + b"\0" + body, "sha256")[:_SEAL_BYTES]
 
 
 def _bound(scope: Scope, question: EventsQuestion) -> bytes:

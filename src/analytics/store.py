@@ -167,6 +167,23 @@ class EventStore(Protocol):
         `entry` are one.
         """
 
+    async def export(
+        self,
+        scope: Scope,
+        user_id: str,
+        *,
+        include_anonymous: bool,
+        limit: int,
+        after: Place | None = None,
+        request_id: str = "",
+        entry: str = "",
+    ) -> Answer:
+        """All that is stored about the events that `forget` would delete if asked the same, oldest first, after a place.
+
+        A call looks at a bounded number of events, so there may be fewer rows than the limit, or none, though it goes on:
+        `last` is then where. Each call is in the audit log; calls that give the same `entry` are one.
+        """
+
     async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:
         """Events, newest first, in the columns of contract.md's GET /v1/query; those after a place if one is given."""
 

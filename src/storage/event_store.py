@@ -27,7 +27,8 @@ from analytics.window import Window, format_instant
 from storage.audit_log import record_write
 from storage.backlog import Backlog
 from storage.database import Database, Result, Statement
-from storage.dictionary import select_values
+from storage.dictionary import hash63, select_values
+from storage.erasures import note
 from storage.event_funnel import select_funnel
 from storage.event_rows import beyond, label, place_of, select_events, select_recent
 from storage.event_sample import estimated, select_sample
@@ -39,6 +40,8 @@ from storage.guard import check, guard
 from storage.inbox import ORIGINS, accept
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.reports import SqlReports, cost_of
+from storage.subject_export import FIRST_PLACE, before_day, label_whole, select_subject
+from storage.tombstones import Tombstone, Tombstones
 from storage.unfold import unfold
 from storage.usage import demand
 
@@ -55,7 +58,7 @@ class SqlEventStore(SqlReports):
     An append is one row in the inbox. A question sees everything that was acknowledged before it: its batch says whether
     something waits for its projects, and only then a second one folds that and asks again; `backlog` guesses when to
     begin with the second. `defer` runs something after the response (Workers: waitUntil); `mark` is
-    how the audit log names a person (access/audit.py).
+    how the audit log names a person (access/audit.py); `tombstones` keep erasures where no restore undoes them.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class SqlEventStore(SqlReports):
         row_budget: int = ROW_BUDGET,
         backlog: Backlog | None = None,
         mark: Callable[[str], str] = lambda _user_id: "",
+        tombstones: Tombstones | None = None,
     ) -> None:
         self._database = database
         self._defer = defer
         self._row_budget = row_budget
         self._backlog = backlog or Backlog()
         self._mark = mark
+        self._tombstones = tombstones
 
     async def append(self, scope: Scope, events: Sequence[Event], quota: int) -> Stored:
         (number,) = scope.numbers
@@ -114,22 +119,64 @@ class SqlEventStore(SqlReports):
     ) -> int:
         deleted = 0
         # Written with the first thing that is deleted: however far an interrupted call came, it is in the log, and once.
-        log = record_write(scope, self._forgetting(scope, user_id, request_id, entry))
+        log = record_write(scope, self._about_person("person.forget", scope, user_id, request_id, entry))
         while True:
+            looked_ms = self._tombstones.now_ms() if self._tombstones else 0
             *_, found, known = await self._folded(scope, [log, *look_for(scope, user_id, include_anonymous)])
             if found.rows:
                 _, marked, *_ = await self._database.batch(unfold(scope, [row["key"] for row in found.rows]))
                 deleted += marked.changes
             elif not known.rows[0]["known"]:
-                await self._database.batch([sweep(scope, user_id)])
+                kept = await self._bury(scope, user_id, include_anonymous, looked_ms)
+                await self._database.batch([sweep(scope, user_id), *kept])
                 return deleted
 
-    def _forgetting(self, scope: Scope, user_id: str, request_id: str, entry: str) -> AuditEntry:
+    async def _bury(self, scope: Scope, user_id: str, include_anonymous: bool, at_ms: int) -> list[Statement]:
+        """Writes the tombstone of an erasure, before it is answered; the statements that remember it, or that it is to be
+        written yet: an outage of KV does not keep a person from being erased."""
+        if self._tombstones is None:
+            return []
+        project_id = scope.projects[0].id
+        person = self._tombstones.person(project_id, hash63(user_id))
+        one = Tombstone(project_id, person, include_anonymous, at_ms)
+        try:
+            await self._tombstones.keep(one)
+        except Exception:
+            return [note(scope.projects[0].number, one, pending=True)]
+        return [note(scope.projects[0].number, one, pending=False)]
+
+    async def export(
+        self,
+        scope: Scope,
+        user_id: str,
+        *,
+        include_anonymous: bool,
+        limit: int,
+        after: Place | None = None,
+        request_id: str = "",
+        entry: str = "",
+    ) -> Answer:
+        # In the batch of what is read: what was shown is in the log. Never the rows without the fold, as reports give them
+        # when the database is full: an export that leaves something out says that it is everything.
+        log = record_write(scope, self._about_person("person.export", scope, user_id, request_id, entry))
+        place = FIRST_PLACE if after is None else after
+        asked = select_subject(scope, user_id, include_anonymous, place, limit)
+        _, found, beyond_budget = await self._folded(scope, [log, *asked])
+        rows = [label_whole(row) for row in found.rows[:limit]]
+        last = place_of(found.rows[limit - 1], 0) if len(found.rows) > limit else None
+        if last is None and (next_day := beyond_budget.rows[0]["next_day"]) is not None:
+            last = before_day(next_day)
+        cost = cost_of([found, beyond_budget])
+        return Answer(rows, cost, truncated=last is not None, last=last)
+
+    def _about_person(
+        self, action: str, scope: Scope, user_id: str, request_id: str, entry: str
+    ) -> AuditEntry:
         target = f"{scope.projects[0].id} person {self._mark(user_id)}"
         return AuditEntry(
             entry or secrets.token_hex(8),
             scope.key_id,
-            "person.forget",
+            action,
             target,
             account_id=scope.account_id,
             request_id=request_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from analytics.scope import Scope
@@ -21,13 +22,19 @@ EVENTS_PER_ROUND: Final = 1_000
 _DEVICES: Final = """
 SELECT visitor FROM people WHERE project = ?2 AND person = ?3 ->> 'person' ORDER BY visitor LIMIT ?4"""
 
-#: Their own events; of the same devices also those of nobody, when they say so; never those of somebody else.
-_THEIRS: Final = """(e.user_id = ?3 ->> 'user_id'
-     OR (?3 ->> 'include_anonymous' AND e.user_id IS NULL))"""
+
+def theirs(person: str) -> str:
+    """SQL: whether `e`, of a device of theirs, goes: their own, and those of nobody when they say so; never somebody else's.
+
+    `person` is the parameter that says who.
+    """
+    return f"""(e.user_id = {person} ->> 'user_id'
+     OR ({person} ->> 'include_anonymous' AND e.user_id IS NULL))"""
+
 
 #: Every event `e` of the visitor-day `v`, sought under each name `n` that occurred on the day.
 _OF_THE_DAY: Final = f"""n.project = ?2 AND n.kind = {NAME_KIND} AND n.day = v.day
-   AND e.project = ?2 AND e.day = v.day AND e.name = n.a AND e.visitor = v.visitor AND {_THEIRS}"""
+   AND e.project = ?2 AND e.day = v.day AND e.name = n.a AND e.visitor = v.visitor AND {theirs("?3")}"""
 
 _RELEASE: Final = f"""
 DELETE FROM people
@@ -51,7 +58,7 @@ def look_for(scope: Scope, user_id: str, include_anonymous: bool) -> list[Statem
     """Three statements: devices without events of the person are let go; `key` of events to delete; `known`, whether any
     device is left."""
     (project,) = scope.numbers
-    person = _person(user_id, include_anonymous)
+    person = person_json(user_id, include_anonymous)
     parameters = (scope.key_id, project, person, DEVICES_PER_ROUND, EVENTS_PER_ROUND)
     return [
         Statement(_RELEASE, parameters[:4]),
@@ -68,7 +75,12 @@ _SWEEP: Final = delete_unused_texts("""
 
 def sweep(scope: Scope, user_id: str) -> Statement:
     """The statement to run last, when no event of the person is left."""
-    return Statement(_SWEEP, (json.dumps(scope.numbers), user_id))
+    return sweep_numbers(scope.numbers, user_id)
+
+
+def sweep_numbers(numbers: Sequence[int], user_id: str) -> Statement:
+    """The same for a job of the house."""
+    return Statement(_SWEEP, (json.dumps(list(numbers)), user_id))
 
 
 #: The days of the person's devices, and of each what is theirs or nobody's; ?3 as above.
@@ -94,8 +106,8 @@ SELECT coalesce(sum(going), 0) AS events, count(nullif(going, 0)) AS visitor_day
 def count_subject(scope: Scope, user_id: str, include_anonymous: bool) -> Statement:
     """One row: the columns of `Subject`."""
     (project,) = scope.numbers
-    return Statement(_SUBJECT, (scope.key_id, project, _person(user_id, include_anonymous)))
+    return Statement(_SUBJECT, (scope.key_id, project, person_json(user_id, include_anonymous)))
 
 
-def _person(user_id: str, include_anonymous: bool) -> str:
+def person_json(user_id: str, include_anonymous: bool) -> str:
     return json.dumps({"person": hash63(user_id), "user_id": user_id, "include_anonymous": include_anonymous})

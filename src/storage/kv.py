@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -18,3 +19,9 @@ class KV:
     async def put(self, name: str, text: str, expiration_s: int | None = None) -> None:
         options = {} if expiration_s is None else {"expiration": expiration_s}
         await self._binding.put(name, text, **options)
+
+    async def list(self, prefix: str, cursor: str | None) -> tuple[Sequence[str], str | None]:
+        options = {"prefix": prefix} if cursor is None else {"prefix": prefix, "cursor": cursor}
+        listed = (await self._binding.list(**options)).to_py()
+        names = [one["name"] for one in listed["keys"]]
+        return names, None if listed["list_complete"] else listed["cursor"]

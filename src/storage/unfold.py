@@ -39,9 +39,12 @@ ON CONFLICT (project) DO UPDATE SET fold = fold + 1"""
 #    Here alone ?1 is the id of the key that asked, ?2 the project's number, ?3 the keys of the events.
 _MARK: Final = f"""
 UPDATE events SET fold = (SELECT fold FROM folds WHERE project = ?2)
- WHERE project = ?2 AND {MAY_WRITE}
+ WHERE project = ?2 AND {{may}}
    AND (day, name, visitor, ts, event) IN (
      SELECT {_DAY}, {_NAME}, {_VISITOR}, {_TS}, {_EVENT} FROM json_each(?3) AS one)"""
+_MARK_FOR_KEY: Final = _MARK.format(may=MAY_WRITE)
+#: For a job of the house, which no key asked for.
+_MARK_FOR_HOUSE: Final = _MARK.format(may="true")
 
 _FRESH: Final = f"""
 fresh AS MATERIALIZED (
@@ -122,9 +125,18 @@ _UNFOLD: Final = (
 def unfold(scope: Scope, keys: Sequence[str]) -> list[Statement]:
     """The statements that delete these events of the scope's project; the second marks them, and so counts them."""
     (project,) = scope.numbers
+    return _unfold(_MARK_FOR_KEY, scope.key_id, project, keys)
+
+
+def unfold_again(project: int, keys: Sequence[str]) -> list[Statement]:
+    """The same for a job of the house."""
+    return _unfold(_MARK_FOR_HOUSE, None, project, keys)
+
+
+def _unfold(mark: str, key_id: str | None, project: int, keys: Sequence[str]) -> list[Statement]:
     projects, listed = json.dumps([project]), f"[{','.join(keys)}]"
     return [
         Statement(_NUMBER, (projects,)),
-        Statement(_MARK, (scope.key_id, project, listed)),
+        Statement(mark, (key_id, project, listed)),
         *(Statement(sql, (projects, listed)) for sql in _UNFOLD),
     ]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from analytics.event import Origin
 from analytics.questions import Metric
 from mcp.tool import Output
 from mcp.tools.get_stats import StatsRow
@@ -29,6 +30,27 @@ class Forgotten(Output):
     ok: Literal[True]
     queued: Literal[False] = Field(description="Always false: it is done when it is answered.")
     deleted: int = Field(description="How many events are gone.")
+
+
+class ExportedEvent(EventRow):
+    """Everything that is stored about one event."""
+
+    source_rule_id: str
+    browser: str
+    os: str
+    session_id: str
+    event_id: str
+    ip_hash: str = Field(
+        description="Of the sender's address, under a secret of the day; empty where unknown."
+    )
+    origin: Origin = Field(description="Who handed it in.")
+    received_at: str
+
+
+class Exported(Output):
+    ok: Literal[True]
+    rows: list[ExportedEvent] = Field(description="Oldest first; possibly fewer than `limit`.")
+    next_cursor: str = Field("", description="There until everything was shown: `cursor` of the next page.")
 
 
 class EventsPage(Output):

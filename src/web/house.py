@@ -15,6 +15,7 @@ from analytics.event import Arrival, Origin
 from analytics.paging import EventPages
 from analytics.report_store import ReportingStore
 from analytics.store import QuotaExceededError
+from analytics.subject_export import ExportPages
 from analytics.window import format_instant
 from web.concurrency import ConcurrencyLimit
 from web.messages import Request
@@ -39,6 +40,7 @@ class House:
 
     events: ReportingStore
     pages: EventPages
+    exports: ExportPages
     erasures: ErasureTokens
     gate: Gate
     ip_hash_salt: str

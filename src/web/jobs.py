@@ -32,6 +32,22 @@ class Copies(Protocol):
         """Writes some of what is pending; how many."""
 
 
+class Erasures(Protocol):
+    """Erasures, and the tombstones of them that a restore of the database does not undo."""
+
+    async def catch_up(self) -> int:
+        """Writes some of the tombstones that are pending; how many."""
+
+    async def replay_if_asked(self) -> int | None:
+        """As `replay`, if an operator asked for it."""
+
+    async def replay(self) -> int:
+        """Carries out again what the database knows nothing of; how many events went."""
+
+    async def prune(self) -> None:
+        """Forgets erasures whose tombstones are over."""
+
+
 class AuditBrokenError(Exception):
     """A seal of the audit log does not hold: somebody changed what it covers."""
 
@@ -49,6 +65,16 @@ async def run_daily(house: House) -> None:
     kept = await house.events.set_retention(day_of(now_ms), _KEEPS)
     for project, first_day in kept.items():
         await _try(house, "purge_failed", house.events.purge(project, first_day, now_ms))
+
+
+async def look_after_erasures(house: House, erasures: Erasures, *, daily: bool) -> None:
+    """Tombstones that KV missed are written; erasures that a restore undid are done again, once a day or when asked."""
+    await _try(house, "tombstones_failed", erasures.catch_up())
+    if daily:
+        await _try(house, "erasures_replay_failed", erasures.replay())
+        await _try(house, "erasures_prune_failed", erasures.prune())
+    else:
+        await _try(house, "erasures_replay_failed", erasures.replay_if_asked())
 
 
 async def look_after_audit(house: House, audit: AuditLog) -> None:

@@ -48,6 +48,7 @@ _OWN: Final[Mapping[str, Codes]] = {
         403: ("forget_requires_secret_key", "insufficient_scope", "host_not_allowed"),
         500: ("internal_error", "forget_failed"),
     },
+    "/v1/export": {403: ("export_requires_secret_key", "insufficient_scope", "host_not_allowed")},
 }
 
 _SAID: Final = {

@@ -13,8 +13,18 @@ from access.gate import Principal, Refusal, claimed_kind
 from access.token import Kind
 from analytics.event import TrackedEvent
 from analytics.questions import EventsQuestion, SourcesQuestion, StatsQuestion
-from web import reading, writing
-from web.answers import Batched, EventsPage, Forgotten, Identified, SourcesAnswer, StatsAnswer, Tracked
+from analytics.subject_export import ExportQuestion
+from web import exporting, reading, writing
+from web.answers import (
+    Batched,
+    EventsPage,
+    Exported,
+    Forgotten,
+    Identified,
+    SourcesAnswer,
+    StatsAnswer,
+    Tracked,
+)
 from web.body_key import with_key_of_body
 from web.house import House
 from web.messages import Request, Response
@@ -39,8 +49,8 @@ class RestRoute:
 
     @property
     def counts_as(self) -> rate_limits.Route:
-        """The rate limit it is under. Forgetting is as much work as a batch, identifying as one event."""
-        if self.answer in (writing.batch, writing.forget):
+        """The rate limit it is under. What is done about a person is as much work as a batch, identifying as one event."""
+        if self.answer in (writing.batch, writing.forget, exporting.export):
             return "batch"
         return "track" if self.method == "POST" else "read"
 
@@ -78,6 +88,15 @@ REST_ROUTES: Final[Mapping[str, RestRoute]] = {
         Forgotten,
         200,
         "Deletes all events of a person.",
+    ),
+    "/v1/export": RestRoute(
+        "POST",
+        frozenset({"sk"}),
+        exporting.export,
+        ExportQuestion,
+        Exported,
+        200,
+        "Gives everything stored about a person.",
     ),
     "/v1/query": RestRoute(
         "GET", _READERS, reading.query, EventsQuestion, EventsPage, 200, "Lists single events, newest first."
@@ -121,6 +140,8 @@ async def serve_rest(request: Request, house: House, route: RestRoute) -> Respon
 def _wrong_kind(kind: Kind, route: RestRoute) -> Refusal:
     if kind == "pk" and route.answer is writing.forget:
         return Refusal(403, "forget_requires_secret_key")
+    if kind == "pk" and route.answer is exporting.export:
+        return Refusal(403, "export_requires_secret_key")
     return Refusal(403, "insufficient_scope", {"required": "ingest" if "sk" in route.kinds else "read"})
 
 

@@ -29,6 +29,7 @@ BODIES: list[tuple[str, str, Any]] = [
     ("sk", "/v1/batch", {"events": [EVENT, {"event": "b", "user_id": "u"}]}),
     ("sk", "/v1/identify", {"anonymous_id": "v1", "user_id": "u1", "traits": {"plan": "pro"}}),
     ("sk", "/v1/forget", {"user_id": "u9", "include_anonymous": False}),
+    ("sk", "/v1/export", {"user_id": "u9", "include_anonymous": True, "limit": 2}),
     (
         "rk",
         "/mcp",

@@ -48,6 +48,7 @@ class Default(WorkerEntrypoint):
         house = House(
             events=None,
             pages=None,
+            exports=None,
             erasures=None,
             gate=OpenGate(),
             ip_hash_salt="",
