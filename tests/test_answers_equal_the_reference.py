@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from analytics.window import format_instant
 from storage import funnel_sparse
+from tests.emptied import house_with
 from tests.house import InProcess
 from tests.ledger import Ledger
+from tests.scale import scale
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 START = 1_777_593_600_000  # 2026-05-01T00:00:00Z, a Friday
@@ -73,16 +75,16 @@ HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS).filter(lambda ends: ends[0] < ends[1])
 GROUPINGS = st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=3)
 LIMITS = st.sampled_from([1, 2, 3, 100])
-EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(
+    max_examples=scale(120, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def ledger_of(history: list[dict[str, Any]]) -> Ledger:
     """The events in a fresh house, beside a neighbour's that no answer may show."""
-    house = InProcess(now="2026-06-01T00:00:00Z")
-    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
-    ledger = Ledger(house, mine)
     noise = [{"event": name, "anonymous_id": "ann", "timestamp": format_instant(START)} for name in NAMES]
-    house.track(neighbour["sk"], *noise)
+    house, account = house_with(noise, "2026-06-01T00:00:00Z")
+    ledger = Ledger(house, account["projects"][0])
     batches: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for place, drawn in enumerate(history):
         event = {name: drawn[name] for name in drawn if name not in ("landing", "country", "user_agent")}
@@ -195,7 +197,7 @@ def test_query_events(history: list[dict[str, Any]], questions: list[Any]) -> No
     ledger.check_recent()
 
 
-@settings(EXAMPLES, max_examples=250)
+@settings(EXAMPLES, max_examples=scale(250, 4_000))
 @given(
     HISTORIES,
     st.lists(

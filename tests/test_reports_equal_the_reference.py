@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.window import format_instant, parse_instant
 from tests import reference_more
-from tests.house import InProcess
+from tests.emptied import house_with
 from tests.ledger import Ledger
 from tests.scale import scale
 from tests.test_answers_equal_the_reference import DIMENSIONS, filters
@@ -34,7 +34,13 @@ STEPS = [
     2 * HOUR_MS,
     3 * HOUR_MS,
 ]
-INSTANTS = st.builds(
+#: Six instants that events and the ends of windows share, so that they meet: apart by half an hour, and by a
+#: millisecond more and less, across Berlin's last midnight before its clock changes.
+MEETING = [
+    START + 30 * MINUTE_MS + step
+    for step in (-1, 0, 1, 30 * MINUTE_MS - 1, 30 * MINUTE_MS, 30 * MINUTE_MS + 1)
+]
+INSTANTS = st.sampled_from(MEETING) | st.builds(
     lambda day, step, more: START + day + step + more, *map(st.sampled_from, (DAYS, STEPS, STEPS))
 )
 EVENT_NAMES = ["$pageview", "$pageview", "signup", "purchase"]
@@ -63,9 +69,12 @@ EVENTS = st.fixed_dictionaries(
 )
 HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
-#: How many times the examples of the gate: thousands of each report at night.
+#: How many times the examples of the gate at night, in files that build upon this one.
 TIMES = scale(1, 50)
-EXAMPLES = settings(max_examples=40 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: At night two thousand histories for each report, of each several questions.
+EXAMPLES = settings(
+    max_examples=scale(40, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 MEASURES = [
     "visitors", "sessions", "pageviews", "events", "bounce_rate", "engaged_rate", "average_duration",
     "views_per_session", "conversion_rate",
@@ -85,16 +94,16 @@ FILTERS = st.lists(filters(), max_size=2) | st.sampled_from(
 )
 
 
+NOISE = [
+    {"event": name, "anonymous_id": "ann", "timestamp": format_instant(START), "properties": {"k": 1}}
+    for name in EVENT_NAMES
+]
+
+
 def ledger_of(history: list[dict[str, Any]], now: str = "2026-06-01T00:00:00Z") -> Ledger:
     """The events in a fresh house, beside a neighbour's that no answer may show."""
-    house = InProcess(now=now)
-    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
-    ledger = Ledger(house, mine)
-    noise = [
-        {"event": name, "anonymous_id": "ann", "timestamp": format_instant(START), "properties": {"k": 1}}
-        for name in EVENT_NAMES
-    ]
-    house.track(neighbour["sk"], *noise)
+    house, account = house_with(NOISE, now)
+    ledger = Ledger(house, account["projects"][0])
     for country in ("", "DE"):
         events = [
             {name: drawn[name] for name in drawn if name not in ("landing", "country")}
@@ -153,7 +162,7 @@ def test_overview(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "overview", ends, options)
 
 
-@settings(EXAMPLES, max_examples=100 * TIMES)
+@settings(EXAMPLES, max_examples=scale(100, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -167,7 +176,7 @@ def test_breakdown(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "breakdown", ends, options)
 
 
-@settings(EXAMPLES, max_examples=60 * TIMES)
+@settings(EXAMPLES, max_examples=scale(60, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -212,7 +221,7 @@ UNITS = st.sampled_from(["day", "week", "month"])
 NOW = "2026-04-20T12:00:00Z"
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -281,7 +290,7 @@ TRADE = st.lists(
 )
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
@@ -303,7 +312,7 @@ def test_revenue(history: list[dict[str, Any]], asked: list[Any]) -> None:
 LOOKBACK = st.sampled_from([1, 8, 30])
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
@@ -317,7 +326,7 @@ def test_attribution(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "attribution", ends, options)
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
@@ -398,7 +407,7 @@ def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> No
         check(ledger, "compare_segments", ends, options, about=1e-6)
 
 
-@settings(EXAMPLES, max_examples=60 * TIMES)
+@settings(EXAMPLES, max_examples=scale(60, 2_000))
 @given(
     HISTORIES,
     questions({}, {"event": st.sampled_from(["$pageview", "never"]), "limit": st.sampled_from([1, 20])}),
