@@ -226,6 +226,36 @@ def test_funnel(history: list[dict[str, Any]], questions: list[Any]) -> None:
             ledger.check_funnel(start, end, steps, **options, **mode)
 
 
+LONG = st.lists(
+    st.builds(lambda name, often: [name] * often, st.sampled_from(NAMES[:2]), st.integers(1, 7)),
+    min_size=4,
+    max_size=6,
+).map(lambda runs: [name for run in runs for name in run][:20])
+
+
+@settings(EXAMPLES, max_examples=scale(40, 2_000))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(NAMES[:2]), st.sampled_from([0, 0, 1, HOUR_MS])), min_size=20, max_size=30
+    ),
+    LONG,
+    st.sampled_from([{}, {"entry": "first"}]),
+    st.sampled_from([{}, {"breakdown": "source"}]),
+)
+def test_funnels_of_up_to_twenty_steps(
+    walk: list[tuple[str, int]], steps: list[str], mode: dict[str, str], breakdown: dict[str, str]
+) -> None:
+    """One visitor's long walk, of which many steps share an instant."""
+    at, history = START, []
+    for name, later in walk:
+        at += later
+        event = {"event": name, "anonymous_id": "ann", "timestamp": format_instant(at)}
+        history.append({**event, "landing": LANDINGS[2], "country": "", "user_agent": ""})
+    ledger = ledger_of(history)
+    for end in (START + 1, START + DAY_MS):
+        ledger.check_funnel(START, end, steps, conversion_window_days=1, **mode, **breakdown)
+
+
 @pytest.mark.parametrize("following", [0, 1_000_000], ids=["follows visitors", "reads later steps"])
 @pytest.mark.parametrize("breakdown", [{}, {"breakdown": "source"}], ids=["whole", "by source"])
 @pytest.mark.parametrize("mode", [{}, {"entry": "first"}, {"order": "any"}], ids=str)

@@ -168,6 +168,7 @@ def adds_up(rows: list[dict[str, Any]]) -> None:
             "activation_event": st.sampled_from(["$pageview", "subscription_started"]),
             "purchase_event": st.sampled_from(["purchase", "$pageview"]),
             "referral_event": st.sampled_from(["purchase", "$ad_spend"]),
+            "amount": st.sampled_from(["amount_cents", "worth"]),
         },
     ),
 )

@@ -277,10 +277,12 @@ TRADE = st.lists(
                 {},
                 optional={
                     "amount_cents": st.sampled_from([0, 100, 250, 10.5, "100", None, True]),
+                    "worth": st.sampled_from([0, 7, 0.25, -3, "7"]),
                     "currency": st.sampled_from(["EUR", "EUR", "USD", 1]),
                     "interval": st.sampled_from(["month", "year"]),
                     "subscription_id": st.sampled_from(["s1", "s2"]),
                     "source": st.sampled_from(["news", "google"]),
+                    "campaign": st.sampled_from(["spring", 7]),
                 },
             ),
         },
@@ -290,12 +292,20 @@ TRADE = st.lists(
 )
 
 
+#: What counts as an order, and which of its properties as its amount.
+ORDERS = {
+    "event": st.sampled_from(["purchase", "subscription_started", "never"]),
+    "amount": st.sampled_from(["amount_cents", "worth"]),
+}
+
+
 @settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
         {},
         {
+            **ORDERS,
             "interval": INTERVALS,
             "timezone": st.sampled_from(ZONES),
             "top_customers": st.sampled_from([0, 1, 5]),
@@ -335,8 +345,20 @@ def test_attribution(history: list[dict[str, Any]], asked: list[Any]) -> None:
             "model": st.sampled_from(["first_touch", "last_touch", "linear"]),
         },
         {
+            **ORDERS,
             "lookback_days": LOOKBACK,
-            "spend": st.sampled_from([[], [{"value": "news", "currency": "EUR", "amount": 40}]]),
+            "spend": st.sampled_from(
+                [
+                    [],
+                    [{"value": "news", "currency": "EUR", "amount": 40}],
+                    [
+                        {"value": "news", "currency": "EUR", "amount": 0.5},
+                        {"value": "news", "currency": "EUR", "amount": 40},
+                        {"value": "google", "currency": "USD", "amount": 0},
+                        {"value": "never", "currency": "USD", "amount": 3},
+                    ],
+                ]
+            ),
             "filters": FILTERS,
         },
     ),
@@ -405,6 +427,27 @@ def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> No
     ledger = ledger_of(history)
     for ends, options in asked:
         check(ledger, "compare_segments", ends, options, about=1e-6)
+
+
+#: Of each segment how many visitors, around the thirty below which nothing is compared, and how many in a hundred convert.
+CROWDS = st.tuples(st.sampled_from([1, 29, 30, 31, 80]), st.integers(0, 100))
+
+
+@settings(EXAMPLES, max_examples=scale(20, 2_000))
+@given(CROWDS, CROWDS)
+def test_compare_segments_of_many(first: tuple[int, int], second: tuple[int, int]) -> None:
+    """Enough visitors for a verdict; the interval is that of the score test, found by halving."""
+    history = []
+    for country, (visitors, hundredths) in (("", first), ("DE", second)):
+        for number in range(visitors):
+            won = number < visitors * hundredths // 100
+            event = {"anonymous_id": f"{country}{number}", "timestamp": format_instant(START)}
+            names = ["$pageview", "signup"] if won else ["$pageview"]
+            history += [event | {"event": name, "landing": {}, "country": country} for name in names]
+    ledger = ledger_of(history)
+    a, b = ([{"field": "country", "op": "eq", "value": country}] for country in ("", "DE"))
+    for options in ({"a": a, "b": b}, {"a": b, "b": []}):
+        check(ledger, "compare_segments", (START, START + 1), {"goal": "signup", **options}, about=1e-6)
 
 
 @settings(EXAMPLES, max_examples=scale(60, 2_000))
