@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,8 @@ class InProcess(Service):
     #: Off, as with RATE_LIMITS = "off": time stands still here. tests/test_limits.py turns them on.
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets(), rates={}))
     faults: Faults = field(default_factory=Faults)
+    #: A loop of its own for each request, unless told.
+    run: Callable[[Coroutine[Any, Any, Answer]], Answer] = asyncio.run
 
     def __post_init__(self) -> None:
         self.key_cache: RecordCache[Any] = RecordCache()
@@ -226,7 +228,7 @@ class InProcess(Service):
             scanned(response.status, response.headers, body)
             return Answer(response.status, response.headers, body)
 
-        return asyncio.run(answer())
+        return self.run(answer())
 
     def forget_records(self) -> None:
         """As in an isolate that has just begun: no key and no account is remembered."""

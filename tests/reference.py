@@ -43,6 +43,11 @@ class Row:
         return (self.ts_ms, self.tie)
 
     @property
+    def project_id(self) -> str:
+        """As answers that span projects name it."""
+        return self.project
+
+    @property
     def visitor(self) -> tuple[str, str]:
         """A device is a visitor of one project; the same id in another project is someone else."""
         return (self.project, self.anonymous_id)

@@ -5,6 +5,7 @@ Like tests/reference.py it shares no code with src/. A "history" is the events o
 
 from __future__ import annotations
 
+import functools
 import json
 import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +22,7 @@ GAP_MS = 30 * 60_000
 # --- time -----------------------------------------------------------------------------------------
 
 
+@functools.cache
 def zone_of(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
@@ -30,6 +32,7 @@ def zone_of(name: str) -> tzinfo:
     return zoneinfo.ZoneInfo(name)
 
 
+@functools.lru_cache(maxsize=1 << 18)
 def local_bucket(ts_ms: int, interval: str, zone: str) -> str:
     """The start, as the wire has it in UTC, of the local hour, day, week or month an instant lies in."""
     here = zone_of(zone)

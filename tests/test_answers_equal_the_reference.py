@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from analytics.window import format_instant
 from storage import funnel_sparse
+from tests.emptied import house_with
 from tests.house import InProcess
 from tests.ledger import Ledger
+from tests.scale import scale
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 START = 1_777_593_600_000  # 2026-05-01T00:00:00Z, a Friday
@@ -73,16 +75,16 @@ HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS).filter(lambda ends: ends[0] < ends[1])
 GROUPINGS = st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=3)
 LIMITS = st.sampled_from([1, 2, 3, 100])
-EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+EXAMPLES = settings(
+    max_examples=scale(120, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 def ledger_of(history: list[dict[str, Any]]) -> Ledger:
     """The events in a fresh house, beside a neighbour's that no answer may show."""
-    house = InProcess(now="2026-06-01T00:00:00Z")
-    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
-    ledger = Ledger(house, mine)
     noise = [{"event": name, "anonymous_id": "ann", "timestamp": format_instant(START)} for name in NAMES]
-    house.track(neighbour["sk"], *noise)
+    house, account = house_with(noise, "2026-06-01T00:00:00Z")
+    ledger = Ledger(house, account["projects"][0])
     batches: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for place, drawn in enumerate(history):
         event = {name: drawn[name] for name in drawn if name not in ("landing", "country", "user_agent")}
@@ -195,7 +197,7 @@ def test_query_events(history: list[dict[str, Any]], questions: list[Any]) -> No
     ledger.check_recent()
 
 
-@settings(EXAMPLES, max_examples=250)
+@settings(EXAMPLES, max_examples=scale(250, 4_000))
 @given(
     HISTORIES,
     st.lists(
@@ -222,6 +224,36 @@ def test_funnel(history: list[dict[str, Any]], questions: list[Any]) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(funnel_sparse, "_FOLLOWING", following)
             ledger.check_funnel(start, end, steps, **options, **mode)
+
+
+LONG = st.lists(
+    st.builds(lambda name, often: [name] * often, st.sampled_from(NAMES[:2]), st.integers(1, 7)),
+    min_size=4,
+    max_size=6,
+).map(lambda runs: [name for run in runs for name in run][:20])
+
+
+@settings(EXAMPLES, max_examples=scale(40, 2_000))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(NAMES[:2]), st.sampled_from([0, 0, 1, HOUR_MS])), min_size=20, max_size=30
+    ),
+    LONG,
+    st.sampled_from([{}, {"entry": "first"}]),
+    st.sampled_from([{}, {"breakdown": "source"}]),
+)
+def test_funnels_of_up_to_twenty_steps(
+    walk: list[tuple[str, int]], steps: list[str], mode: dict[str, str], breakdown: dict[str, str]
+) -> None:
+    """One visitor's long walk, of which many steps share an instant."""
+    at, history = START, []
+    for name, later in walk:
+        at += later
+        event = {"event": name, "anonymous_id": "ann", "timestamp": format_instant(at)}
+        history.append({**event, "landing": LANDINGS[2], "country": "", "user_agent": ""})
+    ledger = ledger_of(history)
+    for end in (START + 1, START + DAY_MS):
+        ledger.check_funnel(START, end, steps, conversion_window_days=1, **mode, **breakdown)
 
 
 @pytest.mark.parametrize("following", [0, 1_000_000], ids=["follows visitors", "reads later steps"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analytics.window import format_instant, parse_instant
 from tests import reference_more
-from tests.house import InProcess
+from tests.emptied import house_with
 from tests.ledger import Ledger
 from tests.scale import scale
 from tests.test_answers_equal_the_reference import DIMENSIONS, filters
@@ -34,7 +34,13 @@ STEPS = [
     2 * HOUR_MS,
     3 * HOUR_MS,
 ]
-INSTANTS = st.builds(
+#: Six instants that events and the ends of windows share, so that they meet: apart by half an hour, and by a
+#: millisecond more and less, across Berlin's last midnight before its clock changes.
+MEETING = [
+    START + 30 * MINUTE_MS + step
+    for step in (-1, 0, 1, 30 * MINUTE_MS - 1, 30 * MINUTE_MS, 30 * MINUTE_MS + 1)
+]
+INSTANTS = st.sampled_from(MEETING) | st.builds(
     lambda day, step, more: START + day + step + more, *map(st.sampled_from, (DAYS, STEPS, STEPS))
 )
 EVENT_NAMES = ["$pageview", "$pageview", "signup", "purchase"]
@@ -63,9 +69,12 @@ EVENTS = st.fixed_dictionaries(
 )
 HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
-#: How many times the examples of the gate: thousands of each report at night.
+#: How many times the examples of the gate at night, in files that build upon this one.
 TIMES = scale(1, 50)
-EXAMPLES = settings(max_examples=40 * TIMES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: At night two thousand histories for each report, of each several questions.
+EXAMPLES = settings(
+    max_examples=scale(40, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 MEASURES = [
     "visitors", "sessions", "pageviews", "events", "bounce_rate", "engaged_rate", "average_duration",
     "views_per_session", "conversion_rate",
@@ -85,16 +94,16 @@ FILTERS = st.lists(filters(), max_size=2) | st.sampled_from(
 )
 
 
+NOISE = [
+    {"event": name, "anonymous_id": "ann", "timestamp": format_instant(START), "properties": {"k": 1}}
+    for name in EVENT_NAMES
+]
+
+
 def ledger_of(history: list[dict[str, Any]], now: str = "2026-06-01T00:00:00Z") -> Ledger:
     """The events in a fresh house, beside a neighbour's that no answer may show."""
-    house = InProcess(now=now)
-    mine, neighbour = house.account("business", "Mine", "Neighbour")["projects"]
-    ledger = Ledger(house, mine)
-    noise = [
-        {"event": name, "anonymous_id": "ann", "timestamp": format_instant(START), "properties": {"k": 1}}
-        for name in EVENT_NAMES
-    ]
-    house.track(neighbour["sk"], *noise)
+    house, account = house_with(NOISE, now)
+    ledger = Ledger(house, account["projects"][0])
     for country in ("", "DE"):
         events = [
             {name: drawn[name] for name in drawn if name not in ("landing", "country")}
@@ -153,7 +162,7 @@ def test_overview(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "overview", ends, options)
 
 
-@settings(EXAMPLES, max_examples=100 * TIMES)
+@settings(EXAMPLES, max_examples=scale(100, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -167,7 +176,7 @@ def test_breakdown(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "breakdown", ends, options)
 
 
-@settings(EXAMPLES, max_examples=60 * TIMES)
+@settings(EXAMPLES, max_examples=scale(60, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -212,7 +221,7 @@ UNITS = st.sampled_from(["day", "week", "month"])
 NOW = "2026-04-20T12:00:00Z"
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     HISTORIES,
     questions(
@@ -268,10 +277,12 @@ TRADE = st.lists(
                 {},
                 optional={
                     "amount_cents": st.sampled_from([0, 100, 250, 10.5, "100", None, True]),
+                    "worth": st.sampled_from([0, 7, 0.25, -3, "7"]),
                     "currency": st.sampled_from(["EUR", "EUR", "USD", 1]),
                     "interval": st.sampled_from(["month", "year"]),
                     "subscription_id": st.sampled_from(["s1", "s2"]),
                     "source": st.sampled_from(["news", "google"]),
+                    "campaign": st.sampled_from(["spring", 7]),
                 },
             ),
         },
@@ -281,12 +292,20 @@ TRADE = st.lists(
 )
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+#: What counts as an order, and which of its properties as its amount.
+ORDERS = {
+    "event": st.sampled_from(["purchase", "subscription_started", "never"]),
+    "amount": st.sampled_from(["amount_cents", "worth"]),
+}
+
+
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
         {},
         {
+            **ORDERS,
             "interval": INTERVALS,
             "timezone": st.sampled_from(ZONES),
             "top_customers": st.sampled_from([0, 1, 5]),
@@ -303,7 +322,7 @@ def test_revenue(history: list[dict[str, Any]], asked: list[Any]) -> None:
 LOOKBACK = st.sampled_from([1, 8, 30])
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
@@ -317,7 +336,7 @@ def test_attribution(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "attribution", ends, options)
 
 
-@settings(EXAMPLES, max_examples=80 * TIMES)
+@settings(EXAMPLES, max_examples=scale(80, 2_000))
 @given(
     TRADE,
     questions(
@@ -326,8 +345,20 @@ def test_attribution(history: list[dict[str, Any]], asked: list[Any]) -> None:
             "model": st.sampled_from(["first_touch", "last_touch", "linear"]),
         },
         {
+            **ORDERS,
             "lookback_days": LOOKBACK,
-            "spend": st.sampled_from([[], [{"value": "news", "currency": "EUR", "amount": 40}]]),
+            "spend": st.sampled_from(
+                [
+                    [],
+                    [{"value": "news", "currency": "EUR", "amount": 40}],
+                    [
+                        {"value": "news", "currency": "EUR", "amount": 0.5},
+                        {"value": "news", "currency": "EUR", "amount": 40},
+                        {"value": "google", "currency": "USD", "amount": 0},
+                        {"value": "never", "currency": "USD", "amount": 3},
+                    ],
+                ]
+            ),
             "filters": FILTERS,
         },
     ),
@@ -398,7 +429,28 @@ def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> No
         check(ledger, "compare_segments", ends, options, about=1e-6)
 
 
-@settings(EXAMPLES, max_examples=60 * TIMES)
+#: Of each segment how many visitors, around the thirty below which nothing is compared, and how many in a hundred convert.
+CROWDS = st.tuples(st.sampled_from([1, 29, 30, 31, 80]), st.integers(0, 100))
+
+
+@settings(EXAMPLES, max_examples=scale(20, 2_000))
+@given(CROWDS, CROWDS)
+def test_compare_segments_of_many(first: tuple[int, int], second: tuple[int, int]) -> None:
+    """Enough visitors for a verdict; the interval is that of the score test, found by halving."""
+    history = []
+    for country, (visitors, hundredths) in (("", first), ("DE", second)):
+        for number in range(visitors):
+            won = number < visitors * hundredths // 100
+            event = {"anonymous_id": f"{country}{number}", "timestamp": format_instant(START)}
+            names = ["$pageview", "signup"] if won else ["$pageview"]
+            history += [event | {"event": name, "landing": {}, "country": country} for name in names]
+    ledger = ledger_of(history)
+    a, b = ([{"field": "country", "op": "eq", "value": country}] for country in ("", "DE"))
+    for options in ({"a": a, "b": b}, {"a": b, "b": []}):
+        check(ledger, "compare_segments", (START, START + 1), {"goal": "signup", **options}, about=1e-6)
+
+
+@settings(EXAMPLES, max_examples=scale(60, 2_000))
 @given(
     HISTORIES,
     questions({}, {"event": st.sampled_from(["$pageview", "never"]), "limit": st.sampled_from([1, 20])}),
