@@ -16,8 +16,10 @@ from analytics.money import (
     lookback,
 )
 from analytics.window import MS_PER_DAY, Window
+from storage.counting import Counting, with_clause
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.event_stats import counted
 from storage.ids import text_of
 from storage.measuring import bucket_at, let_through
 from storage.sql_parts import Binder, days_of, in_window, named, named_in_window, of_visitor_days
@@ -114,11 +116,11 @@ SELECT project, currency, sum(at_start) AS at_start, sum(at_end) AS at_end, sum(
 
 
 def visitors(numbers: Sequence[int], window: Window) -> Statement:
-    """Rows `project, visitors`."""
+    """Rows `project, visitors`, from the roll-ups where they are exact."""
     binder = Binder()
-    source = in_window(binder, numbers, window)
+    found = counted(binder, Counting(numbers, window, (), events=False))
     return binder.statement(
-        f"SELECT p.value AS project, count(DISTINCT e.visitor) AS visitors {source} GROUP BY p.value"
+        f"{with_clause(*found.parts)}SELECT project, sum(uniques) AS visitors FROM ({found.rows}) GROUP BY project"
     )
 
 
@@ -196,8 +198,8 @@ choice AS MATERIALIZED (
          <= (SELECT sum(r.events) FROM {projects} CROSS JOIN daily AS r
               WHERE r.project = p.value AND r.kind = {TOTAL_KIND} AND r.day BETWEEN {first} AND {last}) AS sought),
 touches AS MATERIALIZED (
-  SELECT v.project AS project, {columns}
-    {of_visitor_days(binder, "touched_days", reach)} AND (SELECT sought FROM choice) AND {touched("e", "v.project")}
+  SELECT was.project AS project, {columns}
+    {of_visitor_days(binder, "touched_days", reach)} AND (SELECT sought FROM choice) AND {touched("e", "was.project")}
    UNION ALL
   SELECT p.value, {columns}
     {in_window(binder, numbers, reach)} AND (SELECT NOT sought FROM choice) AND {touched("e", "p.value")}

@@ -75,11 +75,11 @@ def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str]
 
 
 def of_visitor_days(binder: Binder, visitor_days: str, window: Window) -> str:
-    """FROM and WHERE: the events `e` of the rows `v (project, visitor, day)` of a part of the WITH clause, each name that
+    """FROM and WHERE: the events `e` of the rows `was (project, visitor, day)` of a part of the WITH clause, each name that
     occurred on the day sought in the key. On one day there are at most as many names as events."""
-    return f"""FROM {visitor_days} AS v CROSS JOIN daily AS n CROSS JOIN events AS e
-  WHERE n.project = v.project AND n.kind = {NAME_KIND} AND n.day = v.day
-    AND e.project = v.project AND e.day = v.day AND e.name = n.a AND e.visitor = v.visitor
+    return f"""FROM {visitor_days} AS was CROSS JOIN daily AS n CROSS JOIN events AS e
+  WHERE n.project = was.project AND n.kind = {NAME_KIND} AND n.day = was.day
+    AND e.project = was.project AND e.day = was.day AND e.name = n.a AND e.visitor = was.visitor
     AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""
 
 

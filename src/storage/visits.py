@@ -111,20 +111,18 @@ def journey(numbers: Sequence[int], question: JourneyQuestion) -> Statement:
     if question.user_id is not None:
         person = f"CAST({binder.bind(str(hash63(question.user_id)))} AS INTEGER)"
         devices = "CROSS JOIN people AS of_person "
-        whose = (
-            f"of_person.project = p.value AND of_person.person = {person} AND v.visitor = of_person.visitor"
-        )
+        whose = f"of_person.project = p.value AND of_person.person = {person} AND there.visitor = of_person.visitor"
         only = f" AND coalesce(e.user_id, {binder.bind(question.user_id)}) = {binder.bind(question.user_id)}"
     else:
         devices = only = ""
-        whose = f"v.visitor = CAST({binder.bind(str(key_of(question.anonymous_id or '')))} AS INTEGER)"
+        whose = f"there.visitor = CAST({binder.bind(str(key_of(question.anonymous_id or '')))} AS INTEGER)"
     seen = f"""WITH theirs AS MATERIALIZED (
-  SELECT DISTINCT v.project AS project, v.visitor AS visitor, v.day AS day
-    FROM json_each({projects}) AS p {devices}CROSS JOIN visitor_days AS v
-   WHERE {whose} AND v.project = p.value
-     AND v.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}),
+  SELECT DISTINCT there.project AS project, there.visitor AS visitor, there.day AS day
+    FROM json_each({projects}) AS p {devices}CROSS JOIN visitor_days AS there
+   WHERE {whose} AND there.project = p.value
+     AND there.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}),
 seen AS (
-  SELECT v.project AS project, 0 AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
+  SELECT was.project AS project, 0 AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
          e.source AS source, e.medium AS medium, e.user_id AS user_id,
          {text_of("e.visitor", "e.anonymous_id")} AS anonymous_id, coalesce(e.properties, '{{}}') AS properties
     {of_visitor_days(binder, "theirs", window)}{only}),{sessions_of("seen")}"""
