@@ -14,6 +14,7 @@ from storage.counting import Counting, with_clause
 from storage.counting_rows import path_rows
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.identity import place_of
 from storage.measuring import let_through, names_filtered
 from storage.sql_parts import Binder
 
@@ -107,11 +108,6 @@ def _counted_events(dimensions: Sequence[Dimension], source: str) -> str:
    GROUP BY p.value, d.value ->> 'now', {grouped}"""
 
 
-#: Where an event stands in the total order of a visitor's events, as a text: min() takes one value, and SQLite takes the
-#: columns beside it from the row that has it.
-_PLACE: Final = "printf('%016d%019d%019d', e.ts, e.event, e.name)"
-
-
 def _from_events(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
     """Events that pass the filters; or of each visitor the first of a period, and whether the goal was reached in it."""
     projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
@@ -150,7 +146,8 @@ goals AS MATERIALIZED (
     rows, cube = _each_dimension(question.by, "firsts")
     return f"""WITH{goals}
 first AS (
-  SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, {_columns(question.by)}, min({_PLACE}) AS place
+  SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, {_columns(question.by)},
+         min({place_of("visitor")}) AS place
     {source}
    GROUP BY p.value, d.value ->> 'now', e.visitor),
 firsts AS MATERIALIZED (
