@@ -32,8 +32,8 @@ _TOP: Final = range(1, TOP_VALUES + 1)
 
 
 def describing(numbers: Sequence[int], question: SchemaQuestion) -> Statement:
-    """Rows for `described`: of the `limit` + 1 most frequent events of each project each property, by coverage; an event
-    without properties has one row.
+    """Rows for the functions below: of the `limit` + 1 most frequent events of each project each property, by coverage; an
+    event without properties has one row.
 
     Names are counted from the roll-up where that is exact; when they came first and last is in the events of their first
     and last day. Events are read along the key and only those of the names shown. What they carry is first counted as whole

@@ -136,22 +136,23 @@ def credits(numbers: Sequence[int], question: AttributionQuestion | ChannelRoiQu
     currency = currency_of(binder) if isinstance(question, ChannelRoiQuestion) else "NULL"
     span = binder.bind(question.lookback_days * MS_PER_DAY)
     ever = Window(max(question.from_ - SUBSCRIPTION_DAYS * MS_PER_DAY, 0), question.to)
-    first = "0"
-    buyers = join = ""
+    found = f"""
+  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, {_CUSTOMER} AS customer,
+         {amount} AS amount, {currency} AS currency, 0 AS is_new
+    {named(binder, numbers, window, [question.event])}{let_through(binder, question.filters)}"""
+    buyers = ""
     if isinstance(question, ChannelRoiQuestion):
         buyers = f"""
 buyers AS MATERIALIZED (
   SELECT p.value AS project, {_CUSTOMER} AS customer, min(e.ts) AS since
     {named(binder, numbers, ever, [question.event])} GROUP BY p.value, customer),"""
-        join = "\n    LEFT JOIN buyers AS b ON b.project = c.project AND b.customer = c.customer"
-        first = """row_number() OVER (PARTITION BY c.project, c.customer ORDER BY c.ts, c.event, c.name) = 1
-           AND c.ts = b.since"""
+        found = f"""
+  SELECT c.project, c.visitor, c.ts, c.event, c.name, c.customer, c.amount, c.currency,
+         row_number() OVER (PARTITION BY c.project, c.customer ORDER BY c.ts, c.event, c.name) = 1
+           AND c.ts = b.since AS is_new
+    FROM ({found}) AS c LEFT JOIN buyers AS b ON b.project = c.project AND b.customer = c.customer"""
     return binder.statement(f"""WITH RECURSIVE {days_of(binder, ever)},{buyers}
-found AS MATERIALIZED (
-  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, {_CUSTOMER} AS customer,
-         {amount} AS amount, {currency} AS currency
-    {named(binder, numbers, window, [question.event])}{let_through(binder, question.filters)}),
-conversions AS MATERIALIZED (SELECT c.*, {first} AS is_new FROM found AS c{join}),
+conversions AS MATERIALIZED ({found}),
 {_touches(binder, numbers, question)},
 paths AS (
   SELECT c.project AS project, c.currency AS currency, coalesce(c.amount, 0) AS amount, c.is_new AS is_new, t.value AS value,
@@ -181,16 +182,15 @@ def _touches(
     first, last = binder.bind(reach.first_day), binder.bind(reach.last_day)
     projects = f"json_each({binder.bind(json.dumps(list(numbers)))}) AS p"
 
-    def touched(row: str, project: str) -> str:
-        medium = f"project = {project} AND kind = {KINDS['medium']} AND value = 'direct'"
-        return f"{row}.medium IS NOT (SELECT id FROM dictionary WHERE {medium})"
-
+    # Asked once: an id belongs to one project, and a list that depends on no row is not looked up for each.
+    direct = f"""(SELECT text.id FROM {projects} CROSS JOIN dictionary AS text
+         WHERE text.project = p.value AND text.kind = {KINDS["medium"]} AND text.value = 'direct')"""
     columns = f"e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.{COLUMNS[question.by]} AS value"
     return f"""touched_days AS MATERIALIZED (
   SELECT DISTINCT c.project AS project, c.visitor AS visitor, v.day AS day
-    FROM (SELECT DISTINCT project, visitor FROM found) AS c CROSS JOIN visitor_days AS v
+    FROM (SELECT DISTINCT project, visitor FROM conversions) AS c CROSS JOIN visitor_days AS v
    WHERE v.project = c.project AND v.visitor = c.visitor AND v.day BETWEEN {first} AND {last}
-     AND {touched("v", "c.project")}),
+     AND v.medium NOT IN {direct}),
 choice AS MATERIALIZED (
   SELECT 2 * (SELECT count(*) FROM touched_days)
            * (SELECT count(*) FROM {projects} CROSS JOIN dictionary AS n
@@ -199,10 +199,10 @@ choice AS MATERIALIZED (
               WHERE r.project = p.value AND r.kind = {TOTAL_KIND} AND r.day BETWEEN {first} AND {last}) AS sought),
 touches AS MATERIALIZED (
   SELECT was.project AS project, {columns}
-    {of_visitor_days(binder, "touched_days", reach)} AND (SELECT sought FROM choice) AND {touched("e", "was.project")}
+    {of_visitor_days(binder, "touched_days", reach)} AND (SELECT sought FROM choice) AND e.medium NOT IN {direct}
    UNION ALL
   SELECT p.value, {columns}
-    {in_window(binder, numbers, reach)} AND (SELECT NOT sought FROM choice) AND {touched("e", "p.value")}
+    {in_window(binder, numbers, reach)} AND (SELECT NOT sought FROM choice) AND e.medium NOT IN {direct}
      AND e.visitor IN (SELECT visitor FROM touched_days))"""
 
 
