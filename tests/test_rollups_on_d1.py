@@ -137,7 +137,7 @@ def test_whole_days_cost_the_same_however_many_events_there_are(worker: Runtime)
 EVENTS = 1200
 #: What every other question may read for each event of its window: one row where it is scanned, one for each time it is
 #: sorted or kept. The funnel reads its rarer steps only. Here a visitor has three events and most of them convert, so that
-#: what is counted by visitor (attribution, health, lifecycle) reads more for an event than on any real site.
+#: what is counted by visitor (attribution, health, lifecycle) reads more for an event than where visitors come often.
 READS = [
     ("query_events", {"limit": 50}, 0.8),
     ("get_stats", {"interval": "hour"}, 3.5),
