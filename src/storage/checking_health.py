@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Final
 
-from analytics.health import HealthQuestion
+from analytics.health import HealthQuestion, People
 from analytics.window import MS_PER_DAY, Window
 from storage.database import Statement
 from storage.dictionary import KINDS
@@ -14,6 +16,7 @@ from storage.sql_parts import Binder, days_of, named
 
 #: The two periods an answer shows; both look one period back.
 _SHOWN = (0, 1)
+_COUNTS: Final = tuple(field.name for field in fields(People) if field.name not in ("project", "period"))
 
 
 def _window(question: HealthQuestion) -> Window:
@@ -56,37 +59,46 @@ def people(numbers: Sequence[int], question: HealthQuestion) -> Statement:
         for role, name in asked.items()
     )
     day = f"v.day * {MS_PER_DAY}"
-    medium = f"SELECT id FROM dictionary WHERE project = p.value AND kind = {KINDS['medium']} AND value = 'referral'"
-    found = ", ".join(f"max({role}) AS {role}" for role in asked)
+    of_projects = f"""FROM json_each({projects}) AS p LEFT JOIN dictionary AS referral
+          ON referral.project = p.value AND referral.kind = {KINDS["medium"]} AND referral.value = 'referral'"""
     flags = ", ".join(
-        f"max(period = {one}) AS in_{one}, max(period = {one} AND referred) AS referred_{one},"
-        f" max(period > {one}) AS known_{one}"
+        f"max(came AND period = {one}) AS in_{one}, max(referred AND period = {one}) AS referred_{one},"
+        f" max(came AND period > {one}) AS known_{one}, "
+        + ", ".join(f"max({role} AND period = {one}) AS {role}_{one}" for role in asked)
+        for one in _SHOWN
+    )
+    sums = ", ".join(
+        f"""sum(in_{one}) AS visitors_{one}, sum(in_{one} AND NOT known_{one}) AS new_{one},
+         sum(in_{one} AND NOT known_{one} AND activated_{one}) AS activated_{one}, sum(in_{one + 1}) AS came_before_{one},
+         sum(in_{one} AND in_{one + 1}) AS back_{one}, sum(payers_{one}) AS payers_{one},
+         sum(referred_{one}) AS referred_{one}, sum(referrers_{one}) AS referrers_{one}"""
         for one in _SHOWN
     )
     shown = "\n UNION ALL ".join(
-        f"""SELECT a.project AS project, {one} AS period, sum(in_{one}) AS visitors,
-       sum(in_{one} AND NOT known_{one}) AS new, sum(in_{one} AND NOT known_{one} AND coalesce(d.activated, 0)) AS activated,
-       sum(in_{one + 1}) AS came_before, sum(in_{one} AND in_{one + 1}) AS back, sum(coalesce(d.payers, 0)) AS payers,
-       sum(referred_{one}) AS referred, sum(coalesce(d.referrers, 0)) AS referrers
-  FROM activity AS a LEFT JOIN did AS d ON d.project = a.project AND d.visitor = a.visitor AND d.period = {one}
- GROUP BY a.project"""
+        f"SELECT project, {one} AS period, {', '.join(f'{name}_{one} AS {name}' for name in _COUNTS)} FROM summed"
         for one in _SHOWN
     )
+    # DISTINCT, so that as little as possible is sorted by visitor: the same visitor comes many times in a period.
     return binder.statement(f"""WITH RECURSIVE {days_of(binder, window)},
-did AS MATERIALIZED (
-  SELECT project, period, visitor, {found} FROM (
-    SELECT p.value AS project, {periods.of("e.ts")} AS period, e.visitor AS visitor, {roles}
-      {named(binder, numbers, window, wanted)}) GROUP BY project, period, visitor),
-activity AS MATERIALIZED (
-  SELECT project, visitor, {flags}, max(period = 2) AS in_2 FROM (
-    SELECT p.value AS project, v.visitor AS visitor, {periods.of(day)} AS period, v.medium IS ({medium}) AS referred
-      FROM json_each({projects}) AS p CROSS JOIN visitor_days AS v
-     WHERE v.project = p.value AND {day} < {periods.end} AND v.day NOT IN (SELECT value FROM json_each({periods.cut}))
+activity AS (
+  SELECT project, visitor, {flags}, max(came AND period = 2) AS in_2 FROM (
+    SELECT * FROM (
+      SELECT DISTINCT p.value AS project, v.visitor AS visitor, {periods.of(day)} AS period,
+             v.medium IS referral.id AS referred,
+             1 AS came, 0 AS activated, 0 AS payers, 0 AS referrers
+        {of_projects} CROSS JOIN visitor_days AS v
+       WHERE v.project = p.value AND {day} < {periods.end} AND v.day NOT IN (SELECT value FROM json_each({periods.cut})))
      UNION ALL
-    SELECT p.value, e.visitor, {periods.of("e.ts")}, e.medium IS ({medium})
-      FROM json_each({projects}) AS p CROSS JOIN json_each({periods.cut}) AS cut CROSS JOIN events AS e
-     WHERE e.project = p.value AND e.day = cut.value AND e.ts < {periods.end})
-   GROUP BY project, visitor)
+    SELECT * FROM (
+      SELECT DISTINCT p.value, e.visitor, {periods.of("e.ts")}, e.medium IS referral.id, 1, 0, 0, 0
+        {of_projects} CROSS JOIN json_each({periods.cut}) AS cut CROSS JOIN events AS e
+       WHERE e.project = p.value AND e.day = cut.value AND e.ts < {periods.end})
+     UNION ALL
+    SELECT * FROM (
+      SELECT DISTINCT p.value, e.visitor, {periods.of("e.ts")}, 0, 0, {roles}
+        {named(binder, numbers, window, wanted)}))
+   GROUP BY project, visitor),
+summed AS MATERIALIZED (SELECT project, {sums} FROM activity GROUP BY project)
 {shown}""")
 
 

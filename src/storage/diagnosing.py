@@ -14,7 +14,8 @@ from storage.counting import Counting, with_clause
 from storage.counting_rows import path_rows
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
-from storage.measuring import VISIT, is_named, let_through, names_filtered
+from storage.identity import place_of
+from storage.measuring import let_through, names_filtered
 from storage.sql_parts import Binder
 
 #: D1 takes so many terms of a compound SELECT.
@@ -67,55 +68,91 @@ def _days(question: DiagnoseQuestion) -> Iterator[dict[str, int]]:
             }
 
 
-def _each_dimension(dimensions: Sequence[Dimension], base: str) -> str:
-    """Rows `project, kind, id, now, before, won_now, won_before` of the rows `project, now, won, <columns>` of `base`."""
+def _each_dimension(dimensions: Sequence[Dimension], base: str) -> tuple[str, str]:
+    """Rows `project, kind, id, now, before, won_now, won_before` of the rows `project, now, won, n, <columns>` of `base`,
+    `n` events or visitors each; and the part of a WITH clause they need, its comma included.
+
+    The columns of visitor-days have few combinations: those are counted once, and each of these columns from them.
+    """
+    together = [by for by in dimensions if by not in _APART]
+    cube, clause = base, ""
+    if len(together) > 1:
+        cube, columns = f"{base}_cube", ", ".join(COLUMNS[by] for by in together)
+        clause = f"""
+{cube} AS MATERIALIZED (
+  SELECT project, now, won, {columns}, sum(n) AS n FROM {base} GROUP BY project, now, won, {columns}),"""
     terms = [
-        f"SELECT project, {KINDS[by]} AS kind, {COLUMNS[by]} AS id, sum(now) AS now, sum(NOT now) AS before,"
-        f" sum(now AND won) AS won_now, sum(NOT now AND won) AS won_before FROM {base} GROUP BY project, {COLUMNS[by]}"
+        f"SELECT project, {KINDS[by]} AS kind, {COLUMNS[by]} AS id, sum(n * now) AS now, sum(n * NOT now) AS before,"
+        " sum(n * (now AND won)) AS won_now, sum(n * (NOT now AND won)) AS won_before"
+        f" FROM {base if by in _APART else cube} GROUP BY project, {COLUMNS[by]}"
         for by in dimensions
     ]
     compounds = [_UNION.join(terms[place : place + _TERMS]) for place in range(0, len(terms), _TERMS)]
-    return _UNION.join(f"SELECT * FROM ({one})" for one in compounds)
+    return _UNION.join(f"SELECT * FROM ({one})" for one in compounds), clause
+
+
+#: What has too many values, or differs with each event: counted one by one.
+_APART: Final = frozenset({"event_name", "path"})
 
 
 def _columns(dimensions: Sequence[Dimension]) -> str:
     return ", ".join(f"e.{COLUMNS[by]} AS {COLUMNS[by]}" for by in dimensions)
 
 
+def _counted_events(dimensions: Sequence[Dimension], source: str) -> str:
+    """Rows for `_each_dimension` of the events `e` of a source: each combination once."""
+    grouped = ", ".join(f"e.{COLUMNS[by]}" for by in dimensions)
+    return f"""
+  SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, count(*) AS n, {_columns(dimensions)}
+    {source}
+   GROUP BY p.value, d.value ->> 'now', {grouped}"""
+
+
 def _from_events(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
     """Events that pass the filters; or of each visitor the first of a period, and whether the goal was reached in it."""
     projects, days = binder.bind(json.dumps(list(numbers))), binder.bind(json.dumps(list(_days(question))))
-    names = names_filtered(question.filters)
-    named = where = ""
-    if names is not None:
-        named = "CROSS JOIN dictionary AS n "
-        wanted = binder.bind(json.dumps(names))
-        where = f""" AND n.project = p.value AND n.kind = {KINDS["event_name"]}
-     AND n.value IN (SELECT value FROM json_each({wanted})) AND e.name = n.id"""
     spans = f"FROM json_each({projects}) AS p CROSS JOIN json_each({days}) AS d"
     span = """e.project = p.value AND e.day = d.value ->> 'day' AND e.ts >= d.value ->> 'start'
      AND e.ts < d.value ->> 'end'"""
-    seen = f"""WITH seen AS MATERIALIZED (
-  SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, e.ts AS ts, e.event AS event,
-         e.name AS of_name, 0 AS won, {_columns(question.by)}
-    {spans} {named}CROSS JOIN events AS e
-   WHERE {span}{where}{let_through(binder, question.filters)})"""
+
+    def named(names: Sequence[str]) -> tuple[str, str]:
+        """A join and a condition: events of these names, sought in the key."""
+        return (
+            " CROSS JOIN dictionary AS n",
+            f"""n.project = p.value AND n.kind = {KINDS["event_name"]}
+     AND n.value IN (SELECT value FROM json_each({binder.bind(json.dumps(names))})) AND e.name = n.id AND """,
+        )
+
+    names = names_filtered(question.filters)
+    join, only = named(names) if names is not None else ("", "")
+    source = f"""{spans}{join} CROSS JOIN events AS e
+   WHERE {only}{span}{let_through(binder, question.filters)}"""
     if question.metric == "events":
-        return f"{seen},\ncounted AS ({_each_dimension(question.by, 'seen')})"
-    won, goals = "0", ""
+        rows, cube = _each_dimension(question.by, "seen")
+        return (
+            f"WITH seen AS MATERIALIZED ({_counted_events(question.by, source)}),{cube}\ncounted AS ({rows})"
+        )
+    won = goals = goal_join = ""
     if question.metric == "conversion_rate":
-        goals = f""",
+        join, only = named([question.goal or ""])
+        goals = f"""
 goals AS MATERIALIZED (
   SELECT DISTINCT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor
-    {spans} CROSS JOIN events AS e WHERE {span} AND {is_named(binder, question.goal or "")})"""
-        won = "(project, now, visitor) IN (SELECT project, now, visitor FROM goals)"
-    columns = ", ".join(COLUMNS[by] for by in question.by)
-    order = VISIT.replace("visitor", "now, visitor").replace("name", "of_name")
-    return f"""{seen}{goals},
+    {spans}{join} CROSS JOIN events AS e WHERE {only}{span}),"""
+        goal_join = """
+    LEFT JOIN goals AS g ON g.project = f.project AND g.now = f.now AND g.visitor = f.visitor"""
+        won = "g.visitor IS NOT NULL"
+    columns = ", ".join(f"f.{COLUMNS[by]} AS {COLUMNS[by]}" for by in question.by)
+    rows, cube = _each_dimension(question.by, "firsts")
+    return f"""WITH{goals}
+first AS (
+  SELECT p.value AS project, d.value ->> 'now' AS now, e.visitor AS visitor, {_columns(question.by)},
+         min({place_of("visitor")}) AS place
+    {source}
+   GROUP BY p.value, d.value ->> 'now', e.visitor),
 firsts AS MATERIALIZED (
-  SELECT project, now, {won} AS won, {columns}
-    FROM (SELECT *, row_number() OVER ({order}) AS nth FROM seen) WHERE nth = 1),
-counted AS ({_each_dimension(question.by, "firsts")})"""
+  SELECT f.project AS project, f.now AS now, {won or "0"} AS won, 1 AS n, {columns} FROM first AS f{goal_join}),{cube}
+counted AS ({rows})"""
 
 
 def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuestion) -> str:
@@ -134,13 +171,13 @@ def _from_daily(binder: Binder, numbers: Sequence[int], question: DiagnoseQuesti
      WHERE d.value ->> 'whole' AND r.project = p.value AND r.kind IN ({kinds}) AND r.day = d.value ->> 'day'
        AND r.day >= {kept}""")
         terms.append("SELECT project, kind, id, now, before FROM cut")
-        edges = f"""
-edges AS MATERIALIZED (
-  SELECT p.value AS project, d.value ->> 'now' AS now, 0 AS won, {_columns(others)}
-    {spans} CROSS JOIN events AS e
+        source = f"""{spans} CROSS JOIN events AS e
    WHERE NOT d.value ->> 'whole' AND e.project = p.value AND e.day = d.value ->> 'day'
-     AND e.ts >= d.value ->> 'start' AND e.ts < d.value ->> 'end'),
-cut AS ({_each_dimension(others, "edges")}),"""
+     AND e.ts >= d.value ->> 'start' AND e.ts < d.value ->> 'end'"""
+        rows, cube = _each_dimension(others, "edges")
+        edges = f"""
+edges AS MATERIALIZED ({_counted_events(others, source)}),{cube}
+cut AS ({rows}),"""
     return f"""WITH{edges}
 counted AS (
   SELECT project, kind, id, sum(now) AS now, sum(before) AS before, 0 AS won_now, 0 AS won_before

@@ -55,3 +55,12 @@ def who(identity: Identity) -> str:
 def last_tie(identity: Identity) -> str:
     """The last column of the order of somebody's events. Of a person two devices may have sent the same event at once."""
     return "e.name" if identity == "visitor" else "e.name || ' ' || e.visitor"
+
+
+def place_of(identity: Identity) -> str:
+    """Where the event `e` stands in the order of somebody's events, as one text that sorts like (ts, event, last tie).
+
+    min() of it finds the first event in one pass: SQLite takes the columns beside a lone min() from the row that has it.
+    """
+    tie = "%019d" if identity == "visitor" else "%s"
+    return f"printf('%016d%019d{tie}', e.ts, e.event, {last_tie(identity)})"

@@ -43,7 +43,7 @@ _ORDER: Final[dict[Measure, str]] = {
 }
 
 #: The first local day of the interval that the local day `{day}` lies in. Day 0 was a Thursday.
-_FIRST_DAY: Final[dict[Interval, str]] = {
+FIRST_DAY: Final[dict[Interval, str]] = {
     "day": "{day}",
     "week": "(({day} + 3) / 7 * 7 - 3)",
     "month": "(unixepoch({day} * 86400, 'unixepoch', 'start of month') / 86400)",
@@ -192,7 +192,7 @@ def bucket_at(binder: Binder, timezone: str, window: Window, interval: Interval,
     """The key of the bucket that an instant of the window lies in."""
     if interval == "hour":
         return f"{instant} - ({instant} + ({offset_of(binder, timezone, window, instant)})) % {MS_PER_HOUR}"
-    return _FIRST_DAY[interval].format(day=f"({local_day(binder, timezone, window, instant)})")
+    return FIRST_DAY[interval].format(day=f"({local_day(binder, timezone, window, instant)})")
 
 
 def local_day(binder: Binder, timezone: str, window: Window, instant: str) -> str:

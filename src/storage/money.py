@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,11 +16,14 @@ from analytics.money import (
     lookback,
 )
 from analytics.window import MS_PER_DAY, Window
+from storage.counting import Counting, with_clause
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.event_stats import counted
 from storage.ids import text_of
 from storage.measuring import bucket_at, let_through
-from storage.sql_parts import Binder, days_of, in_window, named, named_in_window
+from storage.sql_parts import Binder, days_of, in_window, named, named_in_window, of_visitor_days
+from storage.tiers import TOTAL_KIND
 
 STARTED: Final = "subscription_started"
 CANCELLED: Final = "subscription_cancelled"
@@ -112,11 +116,11 @@ SELECT project, currency, sum(at_start) AS at_start, sum(at_end) AS at_end, sum(
 
 
 def visitors(numbers: Sequence[int], window: Window) -> Statement:
-    """Rows `project, visitors`."""
+    """Rows `project, visitors`, from the roll-ups where they are exact."""
     binder = Binder()
-    source = in_window(binder, numbers, window)
+    found = counted(binder, Counting(numbers, window, (), events=False))
     return binder.statement(
-        f"SELECT p.value AS project, count(DISTINCT e.visitor) AS visitors {source} GROUP BY p.value"
+        f"{with_clause(*found.parts)}SELECT project, sum(uniques) AS visitors FROM ({found.rows}) GROUP BY project"
     )
 
 
@@ -127,32 +131,29 @@ def credits(numbers: Sequence[int], question: AttributionQuestion | ChannelRoiQu
     touches, or once with none.
     """
     binder = Binder()
-    window, reach = Window(question.from_, question.to), lookback(question)
+    window = Window(question.from_, question.to)
     amount = amount_of(binder, question.amount) if isinstance(question, ChannelRoiQuestion) else "0"
     currency = currency_of(binder) if isinstance(question, ChannelRoiQuestion) else "NULL"
-    column = COLUMNS[question.by]
-    medium = f"project = p.value AND kind = {KINDS['medium']} AND value = 'direct'"
-    direct = f"e.medium IS NOT (SELECT id FROM dictionary WHERE {medium})"
     span = binder.bind(question.lookback_days * MS_PER_DAY)
     ever = Window(max(question.from_ - SUBSCRIPTION_DAYS * MS_PER_DAY, 0), question.to)
-    first = "0"
-    earlier = ""
+    found = f"""
+  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, {_CUSTOMER} AS customer,
+         {amount} AS amount, {currency} AS currency, 0 AS is_new
+    {named(binder, numbers, window, [question.event])}{let_through(binder, question.filters)}"""
+    buyers = ""
     if isinstance(question, ChannelRoiQuestion):
-        earlier = f"""
+        buyers = f"""
 buyers AS MATERIALIZED (
   SELECT p.value AS project, {_CUSTOMER} AS customer, min(e.ts) AS since
     {named(binder, numbers, ever, [question.event])} GROUP BY p.value, customer),"""
-        first = """row_number() OVER (PARTITION BY c.project, c.customer ORDER BY c.ts, c.event, c.name) = 1
-           AND c.ts = (SELECT since FROM buyers AS b WHERE b.project = c.project AND b.customer = c.customer)"""
-    return binder.statement(f"""WITH RECURSIVE {days_of(binder, ever)},{earlier}
-found AS (
-  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, {_CUSTOMER} AS customer,
-         {amount} AS amount, {currency} AS currency
-    {named(binder, numbers, window, [question.event])}{let_through(binder, question.filters)}),
-conversions AS MATERIALIZED (SELECT c.*, {first} AS is_new FROM found AS c),
-touches AS MATERIALIZED (
-  SELECT p.value AS project, e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.{column} AS value
-    {in_window(binder, numbers, reach)} AND {direct}),
+        found = f"""
+  SELECT c.project, c.visitor, c.ts, c.event, c.name, c.customer, c.amount, c.currency,
+         row_number() OVER (PARTITION BY c.project, c.customer ORDER BY c.ts, c.event, c.name) = 1
+           AND c.ts = b.since AS is_new
+    FROM ({found}) AS c LEFT JOIN buyers AS b ON b.project = c.project AND b.customer = c.customer"""
+    return binder.statement(f"""WITH RECURSIVE {days_of(binder, ever)},{buyers}
+conversions AS MATERIALIZED ({found}),
+{_touches(binder, numbers, question)},
 paths AS (
   SELECT c.project AS project, c.currency AS currency, coalesce(c.amount, 0) AS amount, c.is_new AS is_new, t.value AS value,
          count(t.ts) OVER one AS touches, row_number() OVER (one ORDER BY t.ts, t.event, t.name) AS place
@@ -166,6 +167,43 @@ SELECT paths.project AS project, text.value AS value, currency, touches, sum(pla
        sum(is_new AND place = 1) AS new_first, sum(is_new AND place = max(touches, 1)) AS new_last, sum(is_new) AS new_times
   FROM paths LEFT JOIN dictionary AS text ON text.id = paths.value
  GROUP BY paths.project, text.value, currency, touches""")
+
+
+def _touches(
+    binder: Binder, numbers: Sequence[int], question: AttributionQuestion | ChannelRoiQuestion
+) -> str:
+    """Parts of a WITH clause, the last of them `touches`: the events of the lookback, of visitors with a conversion, that
+    have another medium than `direct`.
+
+    Visitor-days tell on which days those visitors had one. Their events are sought there; but where that would take more
+    than half of what reading all events takes, because nearly everybody converts, all are read.
+    """
+    reach = lookback(question)
+    first, last = binder.bind(reach.first_day), binder.bind(reach.last_day)
+    projects = f"json_each({binder.bind(json.dumps(list(numbers)))}) AS p"
+
+    # Asked once: an id belongs to one project, and a list that depends on no row is not looked up for each.
+    direct = f"""(SELECT text.id FROM {projects} CROSS JOIN dictionary AS text
+         WHERE text.project = p.value AND text.kind = {KINDS["medium"]} AND text.value = 'direct')"""
+    columns = f"e.visitor AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.{COLUMNS[question.by]} AS value"
+    return f"""touched_days AS MATERIALIZED (
+  SELECT DISTINCT c.project AS project, c.visitor AS visitor, v.day AS day
+    FROM (SELECT DISTINCT project, visitor FROM conversions) AS c CROSS JOIN visitor_days AS v
+   WHERE v.project = c.project AND v.visitor = c.visitor AND v.day BETWEEN {first} AND {last}
+     AND v.medium NOT IN {direct}),
+choice AS MATERIALIZED (
+  SELECT 2 * (SELECT count(*) FROM touched_days)
+           * (SELECT count(*) FROM {projects} CROSS JOIN dictionary AS n
+               WHERE n.project = p.value AND n.kind = {KINDS["event_name"]})
+         <= (SELECT sum(r.events) FROM {projects} CROSS JOIN daily AS r
+              WHERE r.project = p.value AND r.kind = {TOTAL_KIND} AND r.day BETWEEN {first} AND {last}) AS sought),
+touches AS MATERIALIZED (
+  SELECT was.project AS project, {columns}
+    {of_visitor_days(binder, "touched_days", reach)} AND (SELECT sought FROM choice) AND e.medium NOT IN {direct}
+   UNION ALL
+  SELECT p.value, {columns}
+    {in_window(binder, numbers, reach)} AND (SELECT NOT sought FROM choice) AND e.medium NOT IN {direct}
+     AND e.visitor IN (SELECT visitor FROM touched_days))"""
 
 
 def ad_spend(numbers: Sequence[int], question: ChannelRoiQuestion) -> Statement:

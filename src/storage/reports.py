@@ -22,7 +22,7 @@ from analytics.money import (
 )
 from analytics.report_store import Measured
 from analytics.scan import Day, Scanned, ScanQuestion, scanned_window
-from analytics.schema import Carried, Described, Frequent, Named, SchemaQuestion
+from analytics.schema import Described, SchemaQuestion
 from analytics.scope import Scope
 from analytics.store import Answer, Cost, Row, Tier
 from analytics.visits import JourneyQuestion, PathsQuestion, SessionsQuestion, labelled
@@ -115,17 +115,12 @@ class SqlReports:
         )
 
     async def describe(self, scope: Scope, question: SchemaQuestion) -> Described:
-        statements = [
-            describing.events(scope.numbers, question),
-            describing.properties(scope.numbers, question),
-            describing.values(scope.numbers, question),
-        ]
-        named, carried, frequent = results = await self._asked(scope, statements)
+        (result,) = await self._asked(scope, [describing.describing(scope.numbers, question)])
         return Described(
-            events=[Named(**row) for row in named.rows],
-            properties=[Carried(**row) for row in carried.rows],
-            values=[Frequent(**row | {"value": describing.as_sent(row["value"])}) for row in frequent.rows],
-            cost=cost_of(results),
+            events=describing.named_of(result.rows),
+            properties=describing.carried_of(result.rows),
+            values=describing.frequent_of(result.rows),
+            cost=cost_of([result]),
         )
 
     async def scan(self, scope: Scope, question: ScanQuestion, days: Sequence[Day]) -> Scanned:

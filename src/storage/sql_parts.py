@@ -10,6 +10,7 @@ from analytics.filters import Filter
 from analytics.window import Window
 from storage.database import Parameter, Statement
 from storage.dictionary import COLUMNS, KINDS
+from storage.tiers import NAME_KIND
 
 
 class Binder:
@@ -70,6 +71,15 @@ def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str]
   CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e{join}
   WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
     AND e.project = p.value AND e.day = days.day AND e.name = n.id
+    AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""
+
+
+def of_visitor_days(binder: Binder, visitor_days: str, window: Window) -> str:
+    """FROM and WHERE: the events `e` of the rows `was (project, visitor, day)` of a part of the WITH clause, each name that
+    occurred on the day sought in the key. On one day there are at most as many names as events."""
+    return f"""FROM {visitor_days} AS was CROSS JOIN daily AS n CROSS JOIN events AS e
+  WHERE n.project = was.project AND n.kind = {NAME_KIND} AND n.day = was.day
+    AND e.project = was.project AND e.day = was.day AND e.name = n.a AND e.visitor = was.visitor
     AND e.ts >= {binder.bind(window.start_ms)} AND e.ts < {binder.bind(window.end_ms)}"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from storage.database import Statement
 from storage.dictionary import hash63
 from storage.ids import key_of, text_of
 from storage.measuring import is_named, sessions_of
-from storage.sql_parts import Binder, holds, in_window
+from storage.sql_parts import Binder, holds, in_window, of_visitor_days
 
 _SESSION: Final = "PARTITION BY project, visitor, session"
 _ORDER: Final = "ORDER BY ts, event, name"
@@ -105,18 +106,26 @@ SELECT project, path, sessions, visitors, 1.0 * sessions / total AS share FROM (
 def journey(numbers: Sequence[int], question: JourneyQuestion) -> Statement:
     """Rows `project, ts, session, …, properties`, in order, one more than the limit."""
     binder = Binder()
-    source = in_window(binder, numbers, Window(question.from_, question.to))
+    window = Window(question.from_, question.to)
+    projects = binder.bind(json.dumps(list(numbers)))
     if question.user_id is not None:
         person = f"CAST({binder.bind(str(hash63(question.user_id)))} AS INTEGER)"
-        whose = f"""e.visitor IN (SELECT visitor FROM people WHERE project = p.value AND person = {person})
-     AND coalesce(e.user_id, {binder.bind(question.user_id)}) = {binder.bind(question.user_id)}"""
+        devices = "CROSS JOIN people AS of_person "
+        whose = f"of_person.project = p.value AND of_person.person = {person} AND there.visitor = of_person.visitor"
+        only = f" AND coalesce(e.user_id, {binder.bind(question.user_id)}) = {binder.bind(question.user_id)}"
     else:
-        whose = f"e.visitor = CAST({binder.bind(str(key_of(question.anonymous_id or '')))} AS INTEGER)"
-    seen = f"""WITH seen AS (
-  SELECT p.value AS project, 0 AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
+        devices = only = ""
+        whose = f"there.visitor = CAST({binder.bind(str(key_of(question.anonymous_id or '')))} AS INTEGER)"
+    seen = f"""WITH theirs AS MATERIALIZED (
+  SELECT DISTINCT there.project AS project, there.visitor AS visitor, there.day AS day
+    FROM json_each({projects}) AS p {devices}CROSS JOIN visitor_days AS there
+   WHERE {whose} AND there.project = p.value
+     AND there.day BETWEEN {binder.bind(window.first_day)} AND {binder.bind(window.last_day)}),
+seen AS (
+  SELECT was.project AS project, 0 AS visitor, e.ts AS ts, e.event AS event, e.name AS name, e.path AS path,
          e.source AS source, e.medium AS medium, e.user_id AS user_id,
          {text_of("e.visitor", "e.anonymous_id")} AS anonymous_id, coalesce(e.properties, '{{}}') AS properties
-    {source} AND {whose}),{sessions_of("seen")}"""
+    {of_visitor_days(binder, "theirs", window)}{only}),{sessions_of("seen")}"""
     return binder.statement(f"""{seen}
 SELECT v.project AS project, v.ts AS ts, v.session AS session,
        (v.ts - lag(v.ts) OVER (PARTITION BY v.project ORDER BY v.ts, v.event, v.name)) / 1000.0 AS seconds_since_previous,
