@@ -19,14 +19,17 @@ from tests.runtime import Runtime
 COMPLAINTS: list[str] = []
 
 #: What takes longest comes first, and is no longer bound to its file: each a group of its own among the processes of a
-#: night, and of those in SPREAD each case. The tests of a file that are left stay together, in one process and in order.
+#: night, and of those in SPREAD each case. So is each test of LONG_FILES, before all others. The tests of a file that are
+#: left stay together, in one process and in order.
 SPREAD = (
     "test_no_answer_holds_what_its_key_may_not_see",
     "test_any_two_calls_to_d1_may_fail",
     "test_no_mutated_body_gets_more_than_a_refusal",
+    "test_every_answer_of_every_tool_equals_the_model",
 )
 LONGEST = (
     "test_kill_minus_nine_loses_doubles_and_tears_nothing",
+    "test_every_answer_of_every_tool_equals_the_model",
     *SPREAD,
     "test_any_envelope_gets_one_whole_reply",
     "test_one_wrong_argument_is_explained_or_answered",
@@ -35,8 +38,13 @@ LONGEST = (
     "test_schemathesis_finds_nothing_undescribed",
     "test_what_others_add_change_and_delete_never_changes_an_answer",
 )
-#: Then these files, before all others.
-LONG_FILES = ("test_reports_equal_the_reference.py", "test_moved.py", "test_rollups.py")
+LONG_FILES = (
+    "test_reports_equal_the_reference.py",
+    "test_answers_equal_the_reference.py",
+    "test_projects_equal_the_reference.py",
+    "test_moved.py",
+    "test_rollups.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,7 +61,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
     for item in items:
         name = item.name.split("[")[0]
-        group = item.name if name in SPREAD else name if name in LONGEST else item.path.name
+        alone = name in LONGEST or item.path.name in LONG_FILES
+        group = item.name if name in SPREAD else name if alone else item.path.name
         no_brackets = re.sub(r"[^\w.]", "-", group)  # they would end the name
         item.add_marker(pytest.mark.xdist_group(no_brackets))
 
