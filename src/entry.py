@@ -159,7 +159,7 @@ def _batch(binding: Any) -> Callable[[Sequence[Statement]], Awaitable[str]]:
 
     async def batch(statements: Sequence[Statement]) -> str:
         prepared = [binding.prepare(one.sql).bind(*map(_to_d1, one.parameters)) for one in statements]
-        text: str = await binding.batch(to_js(prepared)).then(js.JSON.stringify)
+        text: str = js.JSON.stringify(await binding.batch(to_js(prepared)))
         return text
 
     return batch

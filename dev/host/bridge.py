@@ -6,27 +6,13 @@ import site
 import sys
 from inspect import isawaitable
 
-import js
+import pyodide_js
 from pyodide import webloop
-
-
-def step_in_microtasks():
-    """Stock Pyodide takes each step of a coroutine through one MessageChannel, which workerd serves after all other events:
-    with more requests than it can answer, none gets on any more. A microtask belongs to the request that asked for it."""
-    later = webloop.scheduleCallback
-
-    def schedule(callback, delay_ms):
-        if delay_ms > 0:
-            later(callback, delay_ms)
-        else:
-            js.queueMicrotask(callback)
-
-    webloop.scheduleCallback = schedule
 
 
 def start(main_module, source_dir, packages_dir):
     random.seed()  # the snapshot holds the state of the process that made it
-    step_in_microtasks()
+    webloop.scheduleCallback = pyodide_js._api.scheduleCallback  # the host's: a snapshot holds the stock one
     # The standard library first, then the Worker's own files, then the vendored packages.
     sys.path.append(source_dir)
     site.addsitedir(packages_dir)

@@ -32,6 +32,7 @@ async function start(env, died) {
     stderr: (line) => console.error(line),
   });
   pyodide._api.on_fatal = died;
+  stepInMicrotasks(pyodide._api);
   writeContainer(pyodide.FS, packages, PACKAGES_DIR);
   await writeSource(pyodide.FS, env.DEV_SOURCE, "");
   pyodide.registerJsModule("_cloudflare_compat_flags", COMPATIBILITY_FLAGS);
@@ -42,6 +43,14 @@ async function start(env, died) {
     patchWaitUntil,
   });
   return pyodide.runPython(bridgeSource)(env.DEV_MAIN_MODULE, SOURCE_DIR, PACKAGES_DIR);
+}
+
+// Stock Pyodide takes each step of a coroutine through one message to itself, and calls Python for it through a second. workerd
+// serves messages after all other events: with more requests than it can answer, none gets on any more. A microtask belongs
+// to the request that asked for it.
+function stepInMicrotasks(api) {
+  const later = api.scheduleCallback;
+  api.scheduleCallback = (callback, delayMs = 0) => (delayMs > 0 ? later(callback, delayMs) : queueMicrotask(callback));
 }
 
 // What wrangler would upload from the folder of `main`: its Python files. A listing is JSON.
