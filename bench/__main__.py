@@ -33,6 +33,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--reuse", action="store_true", help="measure again what an earlier run loaded")
     parser.add_argument("--part", choices=["storage", "requests", "tools"], help="only one of the parts")
     parser.add_argument(
+        "--tool",
+        action="append",
+        choices=list(tools_part.ASKED),
+        metavar="NAME",
+        help="with --part tools: only this tool; can be given several times",
+    )
+    parser.add_argument(
         "--turns", type=int, default=whole_request.TURNS, help="timed turns of the second part"
     )
     parser.add_argument(
@@ -52,7 +59,8 @@ def main() -> int:
     )
     if chosen.part == "tools":
         folder = STATE / str(sizes[0])
-        print(tools_part.run(folder, chosen.node, loaded_end_day(folder), say))
+        tools = chosen.tool or list(tools_part.ASKED)
+        print(tools_part.run(folder, chosen.node, loaded_end_day(folder), say, tools))
         return 0
     for events in sizes:
         if chosen.part in (None, "storage"):

@@ -129,7 +129,7 @@ class Ours:
         return Reply(rows, ms, cpu_ms(self.pid) - used, meta.get("rows_read", 0))
 
     def _connect(self) -> None:
-        """A connection that is open: the server closes one on which nothing is asked for some seconds, as a raw scan takes."""
+        """An open connection: the server closes one on which nothing is asked for some seconds, as during a raw scan."""
         self.connection.close()
         self.connection.connect()
 

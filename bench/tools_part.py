@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def arguments(tool: str, end_day: int) -> dict[str, Any]:
     return ASKED[tool] if tool in _NO_WINDOW else window | ASKED[tool]
 
 
-def run(folder: Path, node: Path, end_day: int, say: Say) -> str:
+def run(folder: Path, node: Path, end_day: int, say: Say, tools: Sequence[str]) -> str:
     """A table: tool, median milliseconds of a call, of which CPU, rows read, rows answered."""
     ours = Ours(folder / "state", node)
     try:
@@ -61,7 +62,7 @@ def run(folder: Path, node: Path, end_day: int, say: Say) -> str:
         return table(
             {
                 tool: _measured(ours, tool, arguments(tool, end_day) | someone.get(tool, {}), say)
-                for tool in ASKED
+                for tool in tools
             }
         )
     finally:

@@ -183,6 +183,22 @@ def plan(database: Sqlite, sql: str, parameters: Sequence[Any]) -> list[str]:
     return [row["detail"] for row in rows]
 
 
+def test_where_a_session_begins_is_sought_in_an_index(asked: dict[str, tuple[Any, ...]]) -> None:
+    """Rows are joined to rows here, of which there may be as many as events: without an index that is their product."""
+    database = Sqlite(schema=(ROOT / "schema.sql").read_text())
+    joins = [
+        line
+        for sql, parameters in asked.items()
+        if "AS own" in sql
+        for line in plan(database, sql, parameters)
+        if re.search(r"\bown\b", line)
+    ]
+    assert len(joins) > 5
+    assert all("AUTOMATIC COVERING INDEX (project=? AND visitor=? AND begun=?)" in line for line in joins), (
+        joins
+    )
+
+
 def real_tables(database: Sqlite, sql: str) -> dict[str, str]:
     """Table by every name it has in a statement, its own and its aliases."""
     tables = [

@@ -37,18 +37,24 @@ DAYS: Final = (
 )
 
 
-def in_window(binder: Binder, numbers: Sequence[int], window: Window, join: str = "") -> str:
-    """FROM and WHERE: every event `e` of the projects `p` in the window, read along the key; `join` stands in between."""
+def in_window(binder: Binder, numbers: Sequence[int], window: Window, join: str = "", known: str = "") -> str:
+    """FROM and WHERE: every event `e` of the projects `p` in the window, read along the key. `join` follows the events;
+    `known` follows the projects: what is looked up once for each."""
     projects = binder.bind(json.dumps(list(numbers)))
-    return f"""FROM json_each({projects}) AS p CROSS JOIN events AS e{join}
+    return f"""FROM json_each({projects}) AS p{known} CROSS JOIN events AS e{join}
   WHERE e.project = p.value AND {_between(binder, window)}"""
 
 
 def named_in_window(
-    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str], join: str = ""
+    binder: Binder,
+    numbers: Sequence[int],
+    window: Window,
+    names: Sequence[str],
+    join: str = "",
+    known: str = "",
 ) -> tuple[str, str]:
     """WITH clause, FROM and WHERE: the events `e` of the names `n`, each day's sought in the key; the rest is not read."""
-    return days_of(binder, window), named(binder, numbers, window, names, join)
+    return days_of(binder, window), named(binder, numbers, window, names, join, known)
 
 
 def days_of(binder: Binder, window: Window) -> str:
@@ -57,17 +63,24 @@ def days_of(binder: Binder, window: Window) -> str:
 
 
 def named(
-    binder: Binder, numbers: Sequence[int], window: Window, names: Sequence[str], join: str = ""
+    binder: Binder,
+    numbers: Sequence[int],
+    window: Window,
+    names: Sequence[str],
+    join: str = "",
+    known: str = "",
 ) -> str:
     """FROM and WHERE: the events `e` of the names `n` on `days`, sought in the key day by day."""
     projects = f"json_each({binder.bind(json.dumps(list(numbers)))})"
-    return f"FROM {named_of(binder, projects, window, names, join)}"
+    return f"FROM {named_of(binder, projects, window, names, join, known)}"
 
 
-def named_of(binder: Binder, projects: str, window: Window, names: Sequence[str], join: str = "") -> str:
+def named_of(
+    binder: Binder, projects: str, window: Window, names: Sequence[str], join: str = "", known: str = ""
+) -> str:
     """The same without FROM, for the projects `p` of a part of the WITH clause."""
     wanted = binder.bind(json.dumps(list(names)))
-    return f"""{projects} AS p
+    return f"""{projects} AS p{known}
   CROSS JOIN dictionary AS n CROSS JOIN days CROSS JOIN events AS e{join}
   WHERE n.project = p.value AND n.kind = {KINDS["event_name"]} AND n.value IN (SELECT value FROM json_each({wanted}))
     AND e.project = p.value AND e.day = days.day AND e.name = n.id
