@@ -123,3 +123,24 @@ def test_nothing_is_read_from_the_clock_the_environment_or_chance_at_import(path
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), name_of(path)
+
+
+#: How Python opens a connection; JavaScript's `fetch` is reached only through PLATFORM.
+NETWORK = {"aiohttp", "ftplib", "http", "httpx", "requests", "smtplib", "socket", "ssl", "urllib3", "xmlrpc"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_that_answers_asks_another_host(path: Path) -> None:
+    """T-INJ-7: whatever a stranger wrote, there is nowhere to send it to."""
+    tree = ast.parse(path.read_text())
+    assert set(imports(path)) & NETWORK == set()
+    opened = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "urllib"]
+    named = {alias.name for node in opened for alias in node.names} | {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    assert named & {"request", "urllib.request", "urllib"} == set()
+    assert "urllib.request" not in {
+        node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert [name for name in called if name.rpartition(".")[2] in ("fetch", "pyfetch", "XMLHttpRequest")] == []

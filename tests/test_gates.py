@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,29 @@ def test_nothing_committed_looks_like_a_key_or_names_a_registry() -> None:
             text = path.read_text()
             assert not key.search(text), name
             assert '"resolved"' not in text or name != "package-lock.json", name
+
+
+@pytest.mark.parametrize("lock", ["vendor.lock", "dev.lock", "mcp-client.lock", "bench.lock"])
+def test_every_python_package_is_one_version_with_hashes(lock: str) -> None:
+    """T-SUP-1: pip is told to require them (dev/setup.mjs)."""
+    entries = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())[1:]
+    assert entries
+    assert [
+        one
+        for one in entries
+        if not re.match(r"[a-z0-9-]+(\[\w+\])?==[\w.]+ ", one) or "--hash=sha256:" not in one
+    ] == []
+
+
+def test_few_packages_ship_and_npm_runs_no_scripts() -> None:
+    """T-SUP-1."""
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert len(shipped["project"]["dependencies"]) + len(shipped["dependency-groups"]["worker"]) <= 3
+    installs = [
+        line
+        for line in (ROOT / "dev/setup.mjs").read_text().splitlines()
+        if re.search(r'"(ci|install)",', line)
+    ]
+    assert [one for one in installs if "npm" in one and "--ignore-scripts" not in one] == []
+    assert [one for one in installs if "pip(" in one and "--require-hashes" not in one] == []
+    assert len(installs) >= 4

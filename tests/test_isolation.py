@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from access.audit import AuditEntry
-from access.gate import Gate, Principal
+from access.gate import Principal
 from access.plans import PLANS
 from analytics.scope import Project, Scope
 from analytics.store import ScopeWithdrawnError
@@ -314,4 +314,3 @@ def test_digests_are_compared_in_constant_time() -> None:
     assert "hmac.compare_digest" in calls
     compared = [ast.unparse(one) for one in ast.walk(genuine) if isinstance(one, ast.Compare)]
     assert compared == ["pepper is not None"]
-    assert Gate.__name__ == "Gate"

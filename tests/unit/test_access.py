@@ -127,7 +127,14 @@ class TestKeyStore:
         assert other.post("/mcp", LIST, key).status == 200
         assert other.post("/mcp", LIST, mint_token("rk", "live", secrets.choice).text).status == 401
 
-    @pytest.mark.parametrize("stored", ["", "{", "[]", "null", '{"v": 2}', '{"v": 1}'])
+    @pytest.mark.parametrize(
+        "stored",
+        [
+            "", "{", "[]", "null", '{"v": 2}', '{"v": 1}',
+            '{"v": 1, "kind": "rk", "st": "active", "d": "", "exp": null}',
+            '{"v": 1, "kind": "rk", "st": "active", "d": "%s", "exp": "never"}' % ("0" * 64),
+        ],
+    )  # fmt: skip
     def test_an_unreadable_record_in_kv_is_no_record(self, house: InProcess, stored: str) -> None:
         key = house.account()["projects"][0]["rk"]
         house.kv.entries = dict.fromkeys(house.kv.entries, stored)
@@ -143,6 +150,17 @@ class TestKeyStore:
             assert (answer.status, answer.json) == (502, {"error": "upstream_failed"})
             assert answer.headers["retry-after"] == "5"
         assert [event for event, _error in other.log] == ["upstream_failed", "upstream_failed"]
+
+    @pytest.mark.parametrize(("fault", "error"), [("overloaded", "overloaded"), ("not ready", "not_ready")])
+    def test_what_d1_says_of_itself_is_said_of_a_key_that_kv_does_not_hold(
+        self, house: InProcess, fault: str, error: str
+    ) -> None:
+        key = house.account()["projects"][0]["rk"]
+        house.kv.entries.clear()
+        house.forget_records()
+        house.faults.d1 = lambda _number, _statements: fault
+        answer = house.post("/mcp", LIST, key)
+        assert (answer.status, answer.json["error"]) == (503, error)
 
     def test_with_kv_and_without_database_the_protocol_still_answers(self, house: InProcess) -> None:
         key = house.account()["projects"][0]["rk"]

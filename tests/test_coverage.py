@@ -1,0 +1,102 @@
+"""The modules that guard data have no line and no branch that the fast tests leave out (security.md §4: 100 % branch).
+
+The tests named here run once more in a process of their own, traced; those of the Worker cannot be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house import ROOT
+
+#: Authentication, scope, what builds SQL, intake.
+GUARDED = (
+    "src/access/*.py",
+    "src/analytics/filters.py",
+    "src/analytics/intake.py",
+    "src/analytics/scope.py",
+    "src/storage/forget.py",
+    "src/storage/guard.py",
+    "src/storage/key_store.py",
+    "src/storage/sql_parts.py",
+)
+#: The fewest fast tests that go everywhere. Whoever adds a branch adds its test here, if it is not among them.
+SELECTED = (
+    "tests/unit/test_access.py",
+    "tests/unit/test_filters.py",
+    "tests/unit/test_intake.py",
+    "tests/test_account.py::test_a_project_deleted_behind_a_stale_record_answers_as_if_it_had_never_been",
+    "tests/test_account.py::test_list_projects_and_its_resource_name_every_project",
+    "tests/test_account.py::test_without_a_selector_a_question_covers_every_project_and_rows_say_which",
+    "tests/test_audit.py",
+    "tests/test_fault_sweep.py::test_unknown_keys_cost_d1_no_more_than_the_bucket_holds",
+    "tests/test_first_answers.py",
+    "tests/test_forget_user.py",
+    "tests/test_isolation.py::test_a_scope_holds_only_the_principals_own_projects",
+    "tests/test_keys_command.py",
+    "tests/test_leaks.py",
+    "tests/test_limits.py",
+    "tests/test_refusals.py",
+    "tests/test_reports.py::test_on_the_account_every_report_answers_for_each_project_apart",
+    "tests/test_watch.py",
+)
+#: Seconds long, and they go nowhere that the others do not.
+LEFT_OUT = (
+    "tests/test_limits.py::test_the_burst_and_then_the_rate_pass_and_not_one_more",
+    "tests/test_limits.py::test_track_event_shares_the_count_of_track",
+    "tests/test_watch.py::test_a_flood_over_many_isolates_writes_a_handful",
+    "tests/test_watch.py::test_of_nobody_only_bursts_are_written_down",
+    "tests/unit/test_intake.py::test_json_means_what_it_says",
+)
+
+
+def traced(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "coverage", *arguments]
+    environment = {**os.environ, "COVERAGE_FILE": str(data), "COVERAGE_RCFILE": os.devnull}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_no_line_and_no_branch_of_what_guards_data_is_without_a_test(tmp_path: Path) -> None:
+    wanted = sorted(str(path.relative_to(ROOT)) for one in GUARDED for path in ROOT.glob(one))
+    data, report = tmp_path / "coverage", tmp_path / "report.json"
+    left_out = [f"--deselect={one}" for one in LEFT_OUT]
+    pytest_ = (
+        "pytest",
+        "-q",
+        "-m",
+        "not worker",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--hypothesis-profile=ci",
+        *left_out,
+    )
+    ran = traced(data, "run", "--branch", f"--include={','.join(wanted)}", "-m", *pytest_, *SELECTED)
+    assert ran.returncode == 0, ran.stdout[-3_000:] + ran.stderr[-1_000:]
+    said = traced(data, "json", "-o", str(report))
+    assert said.returncode == 0, said.stdout + said.stderr
+    files = json.loads(report.read_text())["files"]
+    assert sorted(files) == wanted, "a module that no test imports, or that is not there"
+    missing = {
+        name: {"lines": file["missing_lines"], "branches": file["missing_branches"]}
+        for name, file in files.items()
+        if file["missing_lines"] or file["missing_branches"]
+    }
+    assert missing == {}
+
+
+@pytest.mark.parametrize("pattern", GUARDED)
+def test_nothing_that_guards_data_is_excepted(pattern: str) -> None:
+    """A comment could take a branch out of the count."""
+    found = list(ROOT.glob(pattern))
+    assert found, "it was moved: name its new place"
+    assert [
+        path.name for path in found if "no cover" in path.read_text() or "no branch" in path.read_text()
+    ] == []

@@ -1,0 +1,52 @@
+"""docs/security-tests.md: every line of the security list names tests that exist; what is open stands here, by name."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.house import ROOT
+from tests.test_contract import NODES, named_in
+
+#: What no test holds yet, and why.
+OPEN = {
+    "T-LOG-2": "no test reads what the Worker prints",
+    "T-BAK-1": "no test exports a database and imports it again",
+}
+CELLS = re.compile(r"\| (T-[A-Z]+-[A-Z]?\d+) \| (.+) \| ([^|]+) \|")
+#: How many lines each part of the list has.
+PARTS = {"KEY": 10, "TIME": 1, "ISO": 8, "SQL": 5, "FLT": 23, "FUZZ": 7, "KILL": 6, "LEAK": 2, "INJ": 7, "LOG": 3,
+         "GDPR": 2, "RET": 1, "AUD": 2, "SUP": 1, "BAK": 1, "BAD": 4, "COV": 1}  # fmt: skip
+
+
+def table() -> dict[str, str]:
+    """What the last cell of each row says, by the row's id."""
+    lines = (ROOT / "docs/security-tests.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| Id ")]
+    found = [CELLS.fullmatch(row) for row in rows]
+    assert all(found), [row for row, match in zip(rows, found, strict=True) if not match]
+    ids = [match[1] for match in found if match]
+    assert len(set(ids)) == len(ids), "an id stands twice"
+    return {match[1]: match[3] for match in found if match}
+
+
+ROWS = table()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_line_names_tests_that_exist_or_is_open_by_name(row: str) -> None:
+    said = ROWS[row]
+    if row in OPEN:
+        assert said == "open", "it names a test now: take it out of OPEN"
+        return
+    assert NODES.fullmatch(said), f"{row} names no test"
+    for node in re.findall(r"`([^`]+)`", said):
+        file, _, name = node.partition("::")
+        assert name in named_in(ROOT / "tests" / file), f"{row} names {node}, which does not exist"
+
+
+def test_no_line_of_the_list_is_missing() -> None:
+    assert OPEN.keys() <= ROWS.keys()
+    parts = [row.split("-")[1] for row in ROWS]
+    assert {part: parts.count(part) for part in parts} == PARTS
