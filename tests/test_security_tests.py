@@ -12,12 +12,12 @@ from tests.test_contract import NODES, named_in
 #: What no test holds yet, and why.
 OPEN = {
     "T-LOG-2": "no test reads what the Worker prints",
-    "T-BAK-1": "no test exports a database and imports it again",
+    "T-BAK-1": "wrangler's export rounds 63-bit integers, and there is no other",
 }
 CELLS = re.compile(r"\| (T-[A-Z]+-[A-Z]?\d+) \| (.+) \| ([^|]+) \|")
 #: How many lines each part of the list has.
 PARTS = {"KEY": 10, "TIME": 1, "ISO": 8, "SQL": 5, "FLT": 23, "FUZZ": 7, "KILL": 6, "LEAK": 2, "INJ": 7, "LOG": 3,
-         "GDPR": 2, "RET": 1, "AUD": 2, "SUP": 1, "BAK": 1, "BAD": 4, "COV": 1}  # fmt: skip
+         "GDPR": 4, "RET": 1, "AUD": 2, "SUP": 1, "BAK": 1, "BAD": 4, "COV": 1}  # fmt: skip
 
 
 def table() -> dict[str, str]:
