@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from analytics.questions import MAX_ROWS
-from analytics.window import parse_instant
+from analytics.window import format_instant, parse_instant
 from tests.house import InProcess, Service
 from tests.json_schema import misfits
+from tests.test_demo_answers import NOW, ledgers
 
 #: All that a key of any kind is shown, and one tool of it. Units: characters of compact JSON.
 MAX_LIST = 24_000
@@ -85,6 +86,47 @@ def test_every_description_ends_with_a_call_that_works(house: InProcess, kind: s
         assert result["isError"] is False, (tool["name"], result)
         assert not misfits(json.loads(example), tool["inputSchema"]), tool["name"]
         assert tool["annotations"]["readOnlyHint"] is (tool["name"] not in ("track_event", "forget_user"))
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[InProcess, dict[str, Any], dict[str, Any]]:
+    """A house with an account that holds the demo data, where `u_1` of the examples signed up, and one that is empty."""
+    house = InProcess(now=format_instant(NOW))
+    full, empty = (house.account("business", "Demo Shop", "Demo SaaS") for _ in range(2))
+    ledgers(house, full["projects"], NOW, scale=0.2)
+    signup = {"event": "signup", "user_id": "u_1", "timestamp": format_instant(NOW - 3_600_000)}
+    house.track(full["projects"][0]["sk"], signup)
+    return house, full, empty
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_every_example_has_an_answer_on_the_demo_data(
+    demo: tuple[InProcess, dict[str, Any], dict[str, Any]], kind: str, path: str
+) -> None:
+    """As its output schema says; with rows, and not those that an empty project has: zeros prove nothing."""
+    house, full, empty = demo
+    for tool in house.rpc(key_of(full, kind), "tools/list", path=path)["result"]["tools"]:
+        name, schema = tool["name"], tool["outputSchema"]
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        told, nothing = (
+            house.call(key_of(one, kind), name, path, **json.loads(example))["structuredContent"]
+            for one in (full, empty)
+        )
+        assert misfits(told, schema) == [], name
+        if "rows" in schema["properties"]:
+            assert told["rows"], name
+            assert name == "list_projects" or unnamed(told) != unnamed(nothing), name
+        elif name == "forget_user":
+            assert (told["status"], told["events"], nothing["events"]) == ("prepared", 1, 0)
+        else:
+            assert name == "track_event"
+            assert told["ok"] is True
+
+
+def unnamed(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows without what tells one project from another."""
+    names = ("project_id", "slug", "name")
+    return [{column: value for column, value in row.items() if column not in names} for row in told["rows"]]
 
 
 @pytest.mark.parametrize(
