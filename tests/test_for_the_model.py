@@ -277,6 +277,38 @@ def test_of_two_arguments_of_which_one_is_meant_the_other_is_named(house: InProc
     assert both["field"] == "anonymous_id"
 
 
+@pytest.mark.parametrize(("path", "kind"), [("/mcp", "rk"), ("/mcp/account", "ak")])
+@pytest.mark.parametrize(
+    "asked", [{"tool": "breakdown", "by": "path"}, {"tool": "timeseries"}, {"tool": "diagnose"}]
+)
+def test_a_conversion_rate_needs_a_goal(
+    house: InProcess, asked: dict[str, str], path: str, kind: str
+) -> None:
+    """Without one it would be 0 for every value: an answer, but to no question."""
+    key, tool = key_of(house.account(), kind), asked["tool"]
+    more = {name: value for name, value in asked.items() if name != "tool"} | {"metric": "conversion_rate"}
+    assert problems(house, key, tool, path, **more) == [
+        {"field": "goal", "reason": "Required: conversion_rate needs a goal, the name of an event"}
+    ]
+    assert house.call(key, tool, path, **more, goal="signup")["isError"] is False
+
+
+def test_a_list_is_told_what_it_is_of(house: InProcess) -> None:
+    key = house.account()["projects"][0]["rk"]
+    bare = {"field": "os", "value": "ios"}
+    for value in ("os=ios", bare):
+        (found,) = problems(house, key, "overview", filters=value)
+        assert (found["field"], found["reason"]) == ("filters", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "compare_segments", goal="signup", a=bare, b=[])
+    assert (found["field"], found["reason"]) == ("a", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "compare_segments", goal="signup", a=[["os", "ios"]], b=[])
+    assert (found["field"], found["reason"]) == ("a[0]", "must be {field,op,value}")
+    (found,) = problems(house, key, "funnel", **WEEK, steps=["signup", {"event": "b", "filters": bare}])
+    assert (found["field"], found["reason"]) == ("steps[1].filters", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "funnel", **WEEK, steps="signup")
+    assert (found["field"], found["reason"]) == ("steps", "must be a list")
+
+
 def test_a_filter_that_does_not_fit_is_told_once(house: InProcess) -> None:
     key = house.account()["projects"][0]["rk"]
     (found,) = problems(house, key, "paths", filters=[{"field": "source", "value": None}])
