@@ -154,6 +154,38 @@ def test_every_answer_echoes_its_window_and_time_zone(
             assert echoed == {"from": window[0], "to": window[1], "timezone": in_zone}, tool["name"]
 
 
+def test_every_report_says_what_it_counted(demo: tuple[InProcess, dict[str, Any], dict[str, Any]]) -> None:
+    """Counts, single events and the ranking of projects are what their names say; the rest has a definition."""
+    house, full, _ = demo
+    silent = []
+    for tool in house.rpc(key_of(full, "ak"), "tools/list", path="/mcp/account")["result"]["tools"]:
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        told = house.call(key_of(full, "ak"), tool["name"], "/mcp/account", **json.loads(example))
+        if not told["structuredContent"].get("definition"):
+            silent.append(tool["name"])
+    assert silent == ["list_projects", "compare_projects", "get_stats", "query_events"]
+
+
+def test_the_seconds_of_a_funnel_run_since_its_first_step(house: InProcess) -> None:
+    """As its definition says: 10 and 40, where one step after the other took 10 and 30."""
+    keys = house.account()["projects"][0]
+    at = {"seen": 0, "filled": 10, "bought": 40}
+    house.track(
+        keys["sk"],
+        *(
+            {"event": name, "anonymous_id": "a", "timestamp": f"2026-05-19T12:00:{second:02}Z"}
+            for name, second in at.items()
+        ),
+    )
+    told = house.call(keys["rk"], "funnel", **WEEK, steps=list(at))["structuredContent"]
+    assert [(row["median_seconds"], row["mean_seconds"]) for row in told["rows"]] == [
+        (None, None),
+        (10, 10),
+        (40, 40),
+    ]
+    assert "since their first step" in told["definition"]
+
+
 def test_rest_understands_the_same_times(house: InProcess) -> None:
     key = house.account()["projects"][0]["rk"]
     assert house.get("/v1/stats?from=7d&to=now", key).json == {"metric": "count", "rows": [{"value": 0}]}
