@@ -477,7 +477,8 @@ def replay_erasures(_options: argparse.Namespace) -> dict[str, Any]:
     apply_audited("erasures.replay", "every project", change)
     return {
         "asked_at": shown(asked_at),
-        "carried_out": "by the cron of the Worker, within five minutes",
+        "carried_out": "by the cron of the Worker, within five minutes; on the local server, which has no clock for it, "
+        "by GET /cdn-cgi/local/scheduled?cron=*/5+*+*+*+*",
     }
 
 

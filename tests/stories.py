@@ -24,6 +24,7 @@ from tests.test_reports_equal_the_reference import (
     UNITS,
     VALUES,
     ZONES,
+    rated,
 )
 
 Options = dict[str, Any]
@@ -192,7 +193,7 @@ STEPS = st.lists(
 
 
 def options(required: Options, optional: Options) -> st.SearchStrategy[Options]:
-    return st.fixed_dictionaries(required, optional=optional)
+    return st.fixed_dictionaries(required, optional=optional).map(rated)
 
 
 def _told_apart(asked: Options) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from analytics.questions import MAX_ROWS
-from analytics.window import parse_instant
+from analytics.window import format_instant, parse_instant
 from tests.house import InProcess, Service
 from tests.json_schema import misfits
+from tests.test_demo_answers import NOW, ledgers
 
 #: All that a key of any kind is shown, and one tool of it. Units: characters of compact JSON.
 MAX_LIST = 24_000
@@ -87,6 +88,47 @@ def test_every_description_ends_with_a_call_that_works(house: InProcess, kind: s
         assert tool["annotations"]["readOnlyHint"] is (tool["name"] not in ("track_event", "forget_user"))
 
 
+@pytest.fixture(scope="module")
+def demo() -> tuple[InProcess, dict[str, Any], dict[str, Any]]:
+    """A house with an account that holds the demo data, where `u_1` of the examples signed up, and one that is empty."""
+    house = InProcess(now=format_instant(NOW))
+    full, empty = (house.account("business", "Demo Shop", "Demo SaaS") for _ in range(2))
+    ledgers(house, full["projects"], NOW, scale=0.2)
+    signup = {"event": "signup", "user_id": "u_1", "timestamp": format_instant(NOW - 3_600_000)}
+    house.track(full["projects"][0]["sk"], signup)
+    return house, full, empty
+
+
+@pytest.mark.parametrize(("kind", "path"), ENDPOINTS)
+def test_every_example_has_an_answer_on_the_demo_data(
+    demo: tuple[InProcess, dict[str, Any], dict[str, Any]], kind: str, path: str
+) -> None:
+    """As its output schema says; with rows, and not those that an empty project has: zeros prove nothing."""
+    house, full, empty = demo
+    for tool in house.rpc(key_of(full, kind), "tools/list", path=path)["result"]["tools"]:
+        name, schema = tool["name"], tool["outputSchema"]
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        told, nothing = (
+            house.call(key_of(one, kind), name, path, **json.loads(example))["structuredContent"]
+            for one in (full, empty)
+        )
+        assert misfits(told, schema) == [], name
+        if "rows" in schema["properties"]:
+            assert told["rows"], name
+            assert name == "list_projects" or unnamed(told) != unnamed(nothing), name
+        elif name == "forget_user":
+            assert (told["status"], told["events"], nothing["events"]) == ("prepared", 1, 0)
+        else:
+            assert name == "track_event"
+            assert told["ok"] is True
+
+
+def unnamed(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows without what tells one project from another."""
+    names = ("project_id", "slug", "name")
+    return [{column: value for column, value in row.items() if column not in names} for row in told["rows"]]
+
+
 @pytest.mark.parametrize(
     ("asked", "window"),
     [
@@ -110,6 +152,38 @@ def test_every_answer_echoes_its_window_and_time_zone(
             echoed = house.call(key, tool["name"], **arguments)["structuredContent"]["window"]
             in_zone = zone.get("timezone", "UTC")
             assert echoed == {"from": window[0], "to": window[1], "timezone": in_zone}, tool["name"]
+
+
+def test_every_report_says_what_it_counted(demo: tuple[InProcess, dict[str, Any], dict[str, Any]]) -> None:
+    """Counts, single events and the ranking of projects are what their names say; the rest has a definition."""
+    house, full, _ = demo
+    silent = []
+    for tool in house.rpc(key_of(full, "ak"), "tools/list", path="/mcp/account")["result"]["tools"]:
+        (example,) = re.findall(r" Example: (\{.*\})\.", tool["description"])
+        told = house.call(key_of(full, "ak"), tool["name"], "/mcp/account", **json.loads(example))
+        if not told["structuredContent"].get("definition"):
+            silent.append(tool["name"])
+    assert silent == ["list_projects", "compare_projects", "get_stats", "query_events"]
+
+
+def test_the_seconds_of_a_funnel_run_since_its_first_step(house: InProcess) -> None:
+    """As its definition says: 10 and 40, where one step after the other took 10 and 30."""
+    keys = house.account()["projects"][0]
+    at = {"seen": 0, "filled": 10, "bought": 40}
+    house.track(
+        keys["sk"],
+        *(
+            {"event": name, "anonymous_id": "a", "timestamp": f"2026-05-19T12:00:{second:02}Z"}
+            for name, second in at.items()
+        ),
+    )
+    told = house.call(keys["rk"], "funnel", **WEEK, steps=list(at))["structuredContent"]
+    assert [(row["median_seconds"], row["mean_seconds"]) for row in told["rows"]] == [
+        (None, None),
+        (10, 10),
+        (40, 40),
+    ]
+    assert "since their first step" in told["definition"]
 
 
 def test_rest_understands_the_same_times(house: InProcess) -> None:
@@ -233,6 +307,38 @@ def test_of_two_arguments_of_which_one_is_meant_the_other_is_named(house: InProc
     assert (neither["field"], neither["reason"]) == ("user_id", "give either user_id or anonymous_id")
     (both,) = problems(house, key, "user_journey", user_id="u", anonymous_id="a")
     assert both["field"] == "anonymous_id"
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/mcp", "rk"), ("/mcp/account", "ak")])
+@pytest.mark.parametrize(
+    "asked", [{"tool": "breakdown", "by": "path"}, {"tool": "timeseries"}, {"tool": "diagnose"}]
+)
+def test_a_conversion_rate_needs_a_goal(
+    house: InProcess, asked: dict[str, str], path: str, kind: str
+) -> None:
+    """Without one it would be 0 for every value: an answer, but to no question."""
+    key, tool = key_of(house.account(), kind), asked["tool"]
+    more = {name: value for name, value in asked.items() if name != "tool"} | {"metric": "conversion_rate"}
+    assert problems(house, key, tool, path, **more) == [
+        {"field": "goal", "reason": "Required: conversion_rate needs a goal, the name of an event"}
+    ]
+    assert house.call(key, tool, path, **more, goal="signup")["isError"] is False
+
+
+def test_a_list_is_told_what_it_is_of(house: InProcess) -> None:
+    key = house.account()["projects"][0]["rk"]
+    bare = {"field": "os", "value": "ios"}
+    for value in ("os=ios", bare):
+        (found,) = problems(house, key, "overview", filters=value)
+        assert (found["field"], found["reason"]) == ("filters", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "compare_segments", goal="signup", a=bare, b=[])
+    assert (found["field"], found["reason"]) == ("a", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "compare_segments", goal="signup", a=[["os", "ios"]], b=[])
+    assert (found["field"], found["reason"]) == ("a[0]", "must be {field,op,value}")
+    (found,) = problems(house, key, "funnel", **WEEK, steps=["signup", {"event": "b", "filters": bare}])
+    assert (found["field"], found["reason"]) == ("steps[1].filters", "must be a list of {field,op,value}")
+    (found,) = problems(house, key, "funnel", **WEEK, steps="signup")
+    assert (found["field"], found["reason"]) == ("steps", "must be a list")
 
 
 def test_a_filter_that_does_not_fit_is_told_once(house: InProcess) -> None:

@@ -145,9 +145,13 @@ def near(value: Any, about: float) -> Any:
 
 
 def questions(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
-    return st.lists(
-        st.tuples(WINDOWS, st.fixed_dictionaries(required, optional=optional)), min_size=2, max_size=4
-    )
+    options = st.fixed_dictionaries(required, optional=optional).map(rated)
+    return st.lists(st.tuples(WINDOWS, options), min_size=2, max_size=4)
+
+
+def rated(options: dict[str, Any]) -> dict[str, Any]:
+    """A conversion rate is asked for with its goal; without one it is refused."""
+    return {"goal": "signup"} | options if options.get("metric") == "conversion_rate" else options
 
 
 COMMON = {"filters": FILTERS, "goal": st.sampled_from(["signup", "purchase", "never"])}

@@ -218,13 +218,16 @@ def test_every_bad_parameter_is_named(
 def test_all_bad_parameters_are_named_at_once_with_the_nearest_match(
     house: InProcess, project: dict[str, str]
 ) -> None:
-    answer = house.get("/v1/stats?to=2026-06-01&metric=unique&group_by=sorce", project["rk"])
+    answer = house.get("/v1/stats?to=2026-06-01&metric=unique&group_by=sorce&lmit=1", project["rk"])
     assert answer.json == {"error": "invalid_params", "details": {"fieldErrors": {
         "from": ["Required"],
-        "metric": ["is not one of the allowed values: count, uniques; did you mean 'uniques'?"],
+        "metric": ["is not one of the allowed values; allowed: count, uniques; did you mean 'uniques'?"],
         "group_by[0]": [
-            "is not one of the allowed values: event_name, source, medium, campaign, country, device_type, "
+            "is not one of the allowed values; allowed: event_name, source, medium, campaign, country, device_type, "
             "browser, os, path; did you mean 'source'?"
+        ],
+        "lmit": [
+            "unknown argument; allowed: from, to, metric, event, group_by, interval, sample, limit; did you mean 'limit'?"
         ],
     }}}  # fmt: skip
 

@@ -492,8 +492,12 @@ def test_no_statement_about_erasures_reads_a_whole_table(house: InProcess) -> No
 
 
 @pytest.mark.worker
-def test_the_worker_erases_again_who_came_back_with_a_copy_of_its_database(tmp_path: Path) -> None:
-    """The files of D1 are put back as they were; KV is not. The daily cron of the Worker does the rest."""
+@pytest.mark.parametrize("asked_to", [False, True])
+def test_the_worker_erases_again_who_came_back_with_a_copy_of_its_database(
+    tmp_path: Path, asked_to: bool
+) -> None:
+    """The files of D1 are put back as they were; KV is not. The daily cron of the Worker does the rest, or, where it is
+    asked to, that of every five minutes, as the command says."""
     server = Runtime(tmp_path / "state", "--no-demo")
     try:
         keys = server.account("business")["projects"][0]
@@ -516,7 +520,12 @@ def test_the_worker_erases_again_who_came_back_with_a_copy_of_its_database(tmp_p
         server.start()
         assert len(server.post("/v1/export", asked, keys["sk"]).json["rows"]) == 2
         server.track(keys["sk"], {"event": "back", "anonymous_id": "laptop", "user_id": USER})
-        assert server.get("/cdn-cgi/local/scheduled").status == 200
+        every_five_minutes = "/cdn-cgi/local/scheduled?cron=*/5+*+*+*+*"
+        assert server.get(every_five_minutes).status == 200
+        assert len(server.post("/v1/export", asked, keys["sk"]).json["rows"]) == 3, "not asked to"
+        if asked_to:
+            assert f"GET {every_five_minutes}" in server.manage("replay-erasures")["carried_out"]
+        assert server.get(every_five_minutes if asked_to else "/cdn-cgi/local/scheduled").status == 200
         assert [row["event_name"] for row in server.post("/v1/export", asked, keys["sk"]).json["rows"]] == [
             "back"
         ]

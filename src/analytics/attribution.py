@@ -154,6 +154,12 @@ _RULES: Final[tuple[_Rule, ...]] = (
 
 RULE_IDS: Final = tuple(rule.rule_id for rule in _RULES)
 
+SOURCES_DEFINITION: Final = (
+    "Each event counts under the source of its own url and referrer: internal came from a page of the same site, direct "
+    "from nowhere that is known. uniques: distinct anonymous_id, of rows they do not add up. paid_share: events of medium "
+    "paid / events, 0 to 1."
+)
+
 
 # --- reading addresses ----------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from analytics.filters import ExplainedFilters
 from analytics.identity import PeopleQuestion
@@ -19,6 +19,7 @@ from analytics.reports import (
     Split,
     SplitAsListed,
     few_enough,
+    goal_given,
 )
 from analytics.scope import Project, with_project
 from analytics.store import Row
@@ -47,6 +48,11 @@ class BreakdownQuestion(FilteredSpanQuestion, PeopleQuestion):
     goal: Goal = None
     limit: WholeNumber = Field(20, ge=1, le=MAX_BREAKDOWN_ROWS)
 
+    @model_validator(mode="after")
+    def _goal_where_needed(self) -> BreakdownQuestion:
+        goal_given(self.metric, self.goal)
+        return self
+
 
 class TimeseriesQuestion(FilteredQuestion, PeopleQuestion):
     """One measure over time. The list of tools names the measures once, in breakdown; a wrong one is told them."""
@@ -56,6 +62,11 @@ class TimeseriesQuestion(FilteredQuestion, PeopleQuestion):
     goal: Goal = None
     by: SplitAsListed | None = None
     splits: WholeNumber = Field(MAX_SPLITS, ge=1, le=MAX_SPLITS)
+
+    @model_validator(mode="after")
+    def _goal_where_needed(self) -> TimeseriesQuestion:
+        goal_given(self.metric, self.goal)
+        return self
 
 
 def previous(window: Window) -> Window:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from analytics.audience import Goal
 from analytics.filters import DIMENSIONS, Dimension
 from analytics.questions import WholeNumber
-from analytics.reports import FilteredSpanQuestion
+from analytics.reports import FilteredSpanQuestion, goal_given
 from analytics.scope import Project, with_project
 from analytics.store import Cost, Row, Tier
 from analytics.window import MS_PER_DAY, Window
@@ -60,8 +60,7 @@ class DiagnoseQuestion(FilteredSpanQuestion):
 
     @model_validator(mode="after")
     def _goal_where_needed(self) -> DiagnoseQuestion:
-        if self.metric == "conversion_rate" and self.goal is None:
-            raise PydanticCustomError("goal", "conversion_rate needs a goal")
+        goal_given(self.metric, self.goal)
         return self
 
     @property

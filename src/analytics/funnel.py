@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from analytics.questions import FunnelQuestion
 from analytics.store import Row, StepCount
+
+FUNNEL_DEFINITION: Final = (
+    "visitors: those who got this far. dropped: visitors of the step before who did not. median_seconds, mean_seconds: over "
+    "those who got this far, since their first step, not since the step before; of several ways the one that is complete "
+    "first, begun as late as it can be. A breakdown goes by the event of step 1."
+)
 
 
 def funnel_rows(

@@ -36,7 +36,9 @@ PAGEVIEW: Final = "$pageview"
 DEFINITION: Final = (
     "visitors: distinct anonymous_id. session: until more than 30 minutes pass without an event. bounce_rate: sessions with "
     "one $pageview / sessions with any. engaged_rate: sessions over 10 s, with 2+ pageviews or the goal / sessions. "
-    "average_duration: seconds from first to last event. conversion_rate: visitors with the goal / visitors."
+    "average_duration: seconds from first to last event. conversion_rate: visitors with the goal / visitors, "
+    "the goal anywhere in the window or bucket, whatever the filters or `by`. The first and the last bucket hold only what "
+    "lies in the window."
 )
 
 

@@ -30,7 +30,8 @@ SUBSCRIPTION_DAYS: Final = 400
 REVENUE_DEFINITION: Final = (
     "gross: sum of `amount` over `event`. payers: distinct customers (user_id, else anonymous_id). arpu: gross / visitors "
     "of the window. mrr: subscriptions started and not cancelled at `to`, yearly amounts / 12. churn: share of those active "
-    "at `from` that are not at `to`. Amounts in the events' own unit, per currency."
+    "at `from` that are not at `to`. not available: no event tells of subscriptions in that currency. Amounts in the "
+    "events' own unit, per currency."
 )
 ATTRIBUTION_DEFINITION: Final = (
     "A touch is an event whose medium is not direct, up to lookback_days before the conversion, itself included. "
@@ -38,7 +39,8 @@ ATTRIBUTION_DEFINITION: Final = (
 )
 ROI_DEFINITION: Final = (
     "revenue: conversions credited by `model`. new_customers: customers whose first purchase ever is credited. "
-    "roi: (revenue - spend) / spend. cac: spend / new_customers. Per currency. " + ATTRIBUTION_DEFINITION
+    "roi: (revenue - spend) / spend. cac: spend / new_customers. Amounts in the events' own "
+    "unit, per currency. " + ATTRIBUTION_DEFINITION
 )
 
 Model = Literal["first_touch", "last_touch", "linear"]

@@ -46,8 +46,8 @@ def _problem(found: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]
         known = _fields_beside(model, found["loc"])
         problem |= {"reason": "unknown argument", **_echo(found.get("input")), "allowed": known}
         return problem | _nearest(found["loc"][-1], known)
-    reason = "Input should be a valid list" if kind == "tuple_type" else found["msg"]
-    problem |= {"reason": reason, **_echo(found.get("input"))}
+    reason = _unlike(kind, model, found["loc"]) or found["msg"]
+    problem |= {"reason": reason, **(_echo(found.get("input")) if found["loc"] else {})}
     if kind == "literal_error":
         allowed = [part.strip().strip("'") for part in context["expected"].replace(" or ", ", ").split(", ")]
         return (
@@ -62,12 +62,37 @@ def _problem(found: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]
     return problem
 
 
+def _unlike(kind: str, model: type[BaseModel], location: tuple[str | int, ...]) -> str | None:
+    """What belongs where a list or an object was expected, with the members of the object."""
+    if kind == "model_type":
+        return f"must be {_shape(_model_at(model, location))}"
+    if kind not in ("tuple_type", "list_type"):
+        return None
+    field = _model_at(model, location[:-1]).model_fields.get(str(location[-1])) if location else None
+    items = [one for one in get_args(field.annotation) if isinstance(one, type)] if field else []
+    objects = [one for one in items if issubclass(one, BaseModel)]
+    return f"must be a list of {_shape(objects[0])}" if objects else "must be a list"
+
+
+def _shape(model: type[BaseModel]) -> str:
+    return f"{{{','.join(_names(model))}}}"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
 def _fields_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """What could stand where an unknown argument does: the fields of the model that it was given to."""
-    for part in location[:-1]:
+    return _names(_model_at(model, location[:-1]))
+
+
+def _model_at(model: type[BaseModel], location: tuple[str | int, ...]) -> type[BaseModel]:
+    """The model of what stands at a place, or of what it stands in."""
+    for part in location:
         fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
         model = next(_models_in(fields.get(str(part))), model)
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return model
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -80,6 +80,14 @@ class FilteredQuestion(ReportQuestion):
     filters: Filters = Field(default_factory=list)
 
 
+def goal_given(metric: str, goal: str | None) -> None:
+    """Without a goal nobody converts: a rate of 0 would be read as an answer."""
+    if metric == "conversion_rate" and goal is None:
+        raise PydanticCustomError(
+            "goal", "Required: conversion_rate needs a goal, the name of an event", {"field": "goal"}
+        )
+
+
 def few_enough(interval: Interval | None, info: ValidationInfo) -> Interval | None:
     """An interval that does not cut the window into more than `MAX_BUCKETS`; longer ones than an hour never do."""
     start, end = info.data.get("from_"), info.data.get("to")

@@ -40,6 +40,7 @@ JOURNEY_DEFINITION: Final = (
     "from the window's start."
 )
 SEGMENTS_DEFINITION: Final = (
+    "A visitor is in a segment by any event that its filters let through, perhaps in both. "
     "rate: visitors with the goal / visitors. low, high: 95 % Wilson interval. verdict: whether the 95 % Newcombe interval "
     "of the difference a - b excludes 0; with fewer than 30 visitors in a segment there is none."
 )

@@ -71,7 +71,7 @@ def flattened(problems: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _said(problem: Mapping[str, Any]) -> str:
     """A problem in one line: what is wrong, what is allowed, what was probably meant."""
     allowed, meant = problem.get("allowed"), problem.get("did_you_mean")
-    text: str = problem["reason"] + (f": {', '.join(allowed)}" if allowed else "")
+    text: str = problem["reason"] + (f"; allowed: {', '.join(allowed)}" if allowed else "")
     return f"{text}; did you mean {meant!r}?" if meant else text
 
 

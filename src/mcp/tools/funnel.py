@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analytics.funnel import funnel_rows
+from analytics.funnel import FUNNEL_DEFINITION, funnel_rows
+from analytics.identity import defined
 from analytics.questions import FunnelQuestion
 from analytics.store import Answer
 from mcp.rows import NUMBER_OR_NULL, TEXT, TEXT_OR_NULL, WHOLE, Rows
@@ -21,6 +22,7 @@ async def _run(question: FunnelQuestion, context: Context) -> Reading:
         entry=question.entry,
         order=question.order,
         identity=question.identity,
+        definition=defined(FUNNEL_DEFINITION, question.identity),
     )
 
 

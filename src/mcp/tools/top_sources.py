@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from analytics.attribution import SOURCES_DEFINITION
 from analytics.questions import SourcesQuestion
 from mcp.rows import rows_of
 from mcp.tool import UNTRUSTED, Context, Output, Reading, Tool, reading
@@ -19,7 +20,7 @@ class SourceRow(Output):
 
 async def _run(question: SourcesQuestion, context: Context) -> Reading:
     answer = await context.events.sources(context.scope, question)
-    return reading(answer, question.window, breakdown=question.breakdown)
+    return reading(answer, question.window, breakdown=question.breakdown, definition=SOURCES_DEFINITION)
 
 
 TOP_SOURCES = Tool(
