@@ -10,11 +10,17 @@ from pydantic import BaseModel
 
 
 def plain_schema(
-    model: type[BaseModel], mode: Literal["validation", "serialization"] = "validation"
+    model: type[BaseModel],
+    mode: Literal["validation", "serialization"] = "validation",
+    *,
+    nullable: bool = False,
 ) -> dict[str, Any]:
-    """A model as plain JSON Schema: no `$ref`, no generated titles; of an input, no null that only means "left out"."""
+    """A model as plain JSON Schema: no `$ref`, no generated titles; of an input, only where `nullable`, the null that
+    means the same as leaving it out.
+    """
     schema = model.model_json_schema(mode=mode)
-    plain: dict[str, Any] = _Plain(schema.pop("$defs", {}), nullable=mode == "serialization").of(schema)
+    nulls = nullable or mode == "serialization"
+    plain: dict[str, Any] = _Plain(schema.pop("$defs", {}), nullable=nulls).of(schema)
     plain.pop("description", None)
     return plain
 

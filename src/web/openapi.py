@@ -129,7 +129,8 @@ def _operation(path: str, route: RestRoute) -> dict[str, Any]:
     }
     if takes_body:
         text = {"type": "string", "contentMediaType": "application/json", "description": "The same as text."}
-        content = {"application/json": {"schema": plain_schema(route.asks)}, "text/plain": {"schema": text}}
+        asked = plain_schema(route.asks, nullable=True)
+        content = {"application/json": {"schema": asked}, "text/plain": {"schema": text}}
         return operation | {"requestBody": {"required": True, "content": content}}
     return operation | {"parameters": _parameters(route.asks)}
 
