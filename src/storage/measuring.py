@@ -25,9 +25,6 @@ from storage.dictionary import COLUMNS, KINDS
 from storage.identity import joined, last_tie, people, who
 from storage.sql_parts import Binder, holds, in_window, named_in_window
 
-#: The total order of a visitor's events.
-VISIT: Final = "PARTITION BY project, visitor ORDER BY ts, event, name"
-
 _NAMES: Final = ("events", "visitors", "pageviews", "converted", "sessions", "viewed", "bounces", "engaged")
 _COUNTS: Final = (*_NAMES, "duration_ms")
 #: Which of a session's pageviews a dimension is about.
@@ -223,13 +220,6 @@ def passes(binder: Binder, filters: Sequence[Filter]) -> tuple[str, str]:
         else:
             conditions.append(holds(binder, one))
     return known, " AND ".join(conditions) or "1"
-
-
-def is_named(binder: Binder, name: str) -> str:
-    return (
-        f"e.name IS (SELECT id FROM dictionary WHERE project = p.value AND kind = {KINDS['event_name']}"
-        f" AND value = {binder.bind(name)})"
-    )
 
 
 def value_of(binder: Binder, by: str | None) -> str:

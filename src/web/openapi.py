@@ -129,8 +129,8 @@ def _operation(path: str, route: RestRoute) -> dict[str, Any]:
     }
     if takes_body:
         text = {"type": "string", "contentMediaType": "application/json", "description": "The same as text."}
-        asked = plain_schema(route.asks, nullable=True)
-        content = {"application/json": {"schema": asked}, "text/plain": {"schema": text}}
+        accepted = plain_schema(route.asks, nullable=True)
+        content = {"application/json": {"schema": accepted}, "text/plain": {"schema": text}}
         return operation | {"requestBody": {"required": True, "content": content}}
     return operation | {"parameters": _parameters(route.asks)}
 
