@@ -113,7 +113,6 @@ def test_events_go_in_batches_of_twenty_and_the_rest_by_itself(browser: Chromium
     clicks = "".join(f"mm.push(['track', 'click', {{n: {n}}}]);" for n in range(24))
     site.embed(f"<script>window.mm = []; {clicks}</script>")
     page = browser.visitor().open(site.url)
-    assert [len(batch) for batch in page.batches] == [20]
     rows = [row for row in site.arrived(25) if row["event_name"] == "click"]
     assert sorted(json.loads(row["properties"])["n"] for row in rows) == list(range(24))
     assert [len(batch) for batch in page.batches] == [20, 5]
@@ -141,7 +140,9 @@ def test_events_outlive_the_page_that_is_left_for_another(browser: Chromium, sit
 
 def test_what_a_page_sends_when_it_goes_away_is_a_beacon(browser: Chromium, site: Embedded) -> None:
     site.embed(data_host=f"{site.url}/troubled")
-    page = browser.visitor().open(site.url)
+    page = browser.visitor("window.setTimeout = () => 0").open(
+        site.url
+    )  # nothing goes because time has passed
     page.run("mm.flush()")
     site.arrived(1)
     page.run("mm.track('last words')")
