@@ -60,8 +60,14 @@ def request_goals(result: dict[str, Any]) -> list[Goal]:
         {name: median(one["loads"]["16"][key]) for name, one in result.items()}
         for key in ("cpu_ms", "per_second")
     )
+    layer = cpu["ours"] - cpu["bare javascript"]
     return [
-        ("CPU of a whole tool call, D1 included", "≤ 10 ms", "≤ 3 ms", f"{cpu['ours']:.1f} ms"),
+        (
+            "CPU of protocol, key and Python: a call less the statement asked by a bare Worker in JavaScript",
+            "≤ 10 ms",
+            "≤ 3 ms",
+            f"{layer:.1f} ms of {cpu['ours']:.1f} ms",
+        ),
         ("… less than FastMCP", "", "yes", _compared(cpu, "fastmcp", "ms", less=True)),
         ("… TypeScript SDK", "", "", _compared(cpu, "typescript", "ms", less=True)),
         ("requests a second, more than FastMCP", "", "yes", _compared(answered, "fastmcp", "/s", less=False)),

@@ -34,6 +34,8 @@ _SERVERS: Final = {
     "ours": "ours: Python Worker, workerd",
     "typescript": "TypeScript SDK, workerd",
     "fastmcp": "FastMCP, uvicorn",
+    "bare javascript": "the statement alone, JavaScript, workerd",
+    "bare python": "the statement alone, Python, workerd",
 }
 
 

@@ -1,7 +1,8 @@
 """Part 2, the whole request: `top_sources` over HTTP, ours against the official TypeScript SDK and FastMCP.
 
-All three answer from the same database file with the same statement. Ours also checks a key, asks D1 whether it is still
-valid and folds what waits; the others are without any of that.
+All answer from the same database file with the same statement. Ours also checks a key, asks D1 whether it is still
+valid and folds what waits; the others are without any of that. Two bare Workers without a protocol show what the local
+runtime takes for the statement alone, whoever asks.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ def run(folder: Path, node: Path, end_day: int, turns: int, seconds: float, say:
     """Shape: {server: {"cold_ms": […], "resident_mb", "loads": {connections: Load}}}."""
     starts: dict[str, Callable[[], Server]] = {
         "ours": lambda: _ours(folder, node, end_day),
-        "typescript": lambda: _typescript(folder, node, end_day),
+        "typescript": lambda: _on_workerd(folder, node, end_day, "ts_server.mjs"),
         "fastmcp": lambda: _fastmcp(folder, end_day),
+        "bare javascript": lambda: _on_workerd(folder, node, end_day, "bare_server.mjs"),
+        "bare python": lambda: _on_workerd(folder, node, end_day, "bare_python"),
     }
     found: dict[str, Any] = {name: {"cold_ms": [], "loads": {}} for name in starts}
     servers: dict[str, Server] = {}
@@ -119,7 +122,7 @@ def _rows(server: Server) -> Any:
     return json.loads(message["result"]["content"][0]["text"])
 
 
-# --- the three servers -----------------------------------------------------------------------------------------------
+# --- the servers -----------------------------------------------------------------------------------------------------
 
 
 def _ours(folder: Path, node: Path, end_day: int) -> Server:
@@ -133,8 +136,9 @@ def _ours(folder: Path, node: Path, end_day: int) -> Server:
     return Server(f"{ours.url}/mcp", ours.pid, requests, ours.stop)
 
 
-def _typescript(folder: Path, node: Path, end_day: int) -> Server:
-    host = JsonLines([node, "bench/ts_host.mjs", folder / "state", json.dumps(template())])
+def _on_workerd(folder: Path, node: Path, end_day: int, program: str) -> Server:
+    """One of the Workers of this folder."""
+    host = JsonLines([node, "bench/workerd_host.mjs", folder / "state", json.dumps(template()), program])
     ready = host.receive()["ready"]
     requests = [_request(_arguments(end_day), _MODERN, {"X-Project": str(one)}) for one in _numbers()]
     return Server(ready["url"], ready["workerd"], requests, host.stop)

@@ -52,6 +52,9 @@ _ACCOUNTS: RecordCache[AccountRecord] = RecordCache()
 _RETRIES: Final = RetryBudget()
 _LOOK_UPS: Final = look_ups()
 
+#: Lets work finish after the response.
+Defer = Callable[[Awaitable[None]], None]
+
 #: For which projects something probably waits to be folded (storage/backlog.py).
 _BACKLOG: Final = Backlog()
 
@@ -75,16 +78,16 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
     """The Worker's entry point, made anew for each request by the runtime."""
 
     async def fetch(self, request: Any) -> Any:
-        house = _house(_bindings(), self._defer)
+        house = _house(self._defer)
         response = _not_configured() if house is None else await App(house).handle(request_of(request))
         return worker_response(response)
 
     async def scheduled(self, controller: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """The crons. The runtime passes env and ctx as None (workers-platform.md §1.8)."""
-        bindings = _bindings()
-        house = _house(bindings, self._defer)
+        house = _house(self._defer)
         if house is None:
             return
+        bindings = _bindings()
         database = _database(bindings)
         audit = SqlAuditLog(database)
         await run_often(house, KvCopies(KV(bindings.KEYS), database), audit)
@@ -115,30 +118,47 @@ def _bindings() -> Any:
     return import_from_javascript("cloudflare:workers").env
 
 
-def _house(env: Any, defer: Callable[[Awaitable[None]], None]) -> House | None:
+def _house(defer: Defer) -> House | None:
     """The wired house, or None while a secret it cannot do without is missing or too short."""
+    house = _wiring()
+    return None if house is None else house(defer)
+
+
+@cache
+def _wiring() -> Callable[[Defer], House] | None:
+    """What wires the house of a request; all that does not hang on the request is made once for the isolate, whose bindings,
+    secrets and variables never change.
+    """
+    env = _bindings()
     pepper, salt = _secret(env, "KEY_PEPPER_V1"), _secret(env, "IP_HASH_SALT")
     if pepper is None or salt is None:
         return None
+    secret = bytes.fromhex(pepper)
     database = _database(env)
-    keys = KvKeyStore(KV(env.KEYS), database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS)
-    mark = subject_mark(bytes.fromhex(pepper))
+    gate = Gate(KvKeyStore(KV(env.KEYS), database, _KEYS, _ACCOUNTS, _now_ms, _LOOK_UPS), {1: secret})
+    mark = subject_mark(secret)
     tombstones = _tombstones(env, pepper)
-    events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=mark, tombstones=tombstones)
-    return House(
-        events=events,
-        pages=EventPages(events, cursor_secret(bytes.fromhex(pepper))),
-        exports=ExportPages(events, cursor_secret(bytes.fromhex(pepper))),
-        erasures=ErasureTokens(erasure_secret(bytes.fromhex(pepper))),
-        gate=Gate(keys, {1: bytes.fromhex(pepper)}),
-        ip_hash_salt=salt,
-        now_ms=_now_ms,
-        log=_log,
-        limits=_limits(env),
-        watch=Watch(SqlAuditLog(database), _NOTICED, defer),
-        concurrency=_CONCURRENCY,
-        check_store=lambda: _HEALTH.check(database, _now_ms()),
-    )
+    cursors, erasures = cursor_secret(secret), ErasureTokens(erasure_secret(secret))
+    limits, ledger = _limits(env), SqlAuditLog(database)
+
+    def house(defer: Defer) -> House:
+        events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=mark, tombstones=tombstones)
+        return House(
+            events=events,
+            pages=EventPages(events, cursors),
+            exports=ExportPages(events, cursors),
+            erasures=erasures,
+            gate=gate,
+            ip_hash_salt=salt,
+            now_ms=_now_ms,
+            log=_log,
+            limits=limits,
+            watch=Watch(ledger, _NOTICED, defer),
+            concurrency=_CONCURRENCY,
+            check_store=lambda: _HEALTH.check(database, _now_ms()),
+        )
+
+    return house
 
 
 def _erasures(env: Any, database: Patient) -> Erasures:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from analytics.window import MS_PER_DAY
@@ -97,8 +98,11 @@ def _listed(counting: Counting) -> str:
     return "".join(f", {key}" for key in keys(counting.columns))
 
 
+@cache
 def _tail(distance: str, reach: int) -> str:
-    """The tail for a day so far from the first: found in two steps, because CASE tries one arm after the other."""
+    """The tail for a day so far from the first: found in two steps, because CASE tries one arm after the other. There are few
+    distances and as many reaches as tails, and this is the longest part of a statement.
+    """
 
     def arms(first: int) -> str:
         return " ".join(f"WHEN {k} THEN r.t{k}" for k in range(first, min(first + _STRIDE, reach)))
