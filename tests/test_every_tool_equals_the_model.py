@@ -301,7 +301,7 @@ class Amount:
     stories: int
 
 
-IN_PROCESS: Final = Amount(scale(2_000, 25_000), scale(20, 250), 1, scale(20, 150))
+IN_PROCESS: Final = Amount(scale(2_000, 90_000), scale(20, 900), 1, scale(20, 150))
 ON_THE_WORKER: Final = Amount(scale(1_500, 10_000), scale(10, 100), 2, scale(4, 12))
 ROUNDS: Final = 400
 PHASES: Final = [Phase.generate, Phase.shrink]

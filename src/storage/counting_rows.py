@@ -100,8 +100,8 @@ def _listed(counting: Counting) -> str:
 
 @cache
 def _tail(distance: str, reach: int) -> str:
-    """The tail for a day so far from the first: found in two steps, because CASE tries one arm after the other. There are few
-    distances and as many reaches as tails, and this is the longest part of a statement.
+    """The tail for a day so far from the first: found in two steps, because CASE tries one arm after the other. There are
+    few distances and as many reaches as tails, and this is the longest part of a statement.
     """
 
     def arms(first: int) -> str:

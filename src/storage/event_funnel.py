@@ -44,6 +44,9 @@ def select_funnel(numbers: Sequence[int], question: FunnelQuestion) -> Statement
         else _unordered(matches, end, span, steps)
     )
     grouped = question.breakdown is not None
+    # Of the completions in one millisecond the first counts, and in order they follow one another as their starts do; in
+    # any order a completion has several starts, and the latest counts.
+    nearest = "began" if question.order == "ordered" else "began DESC"
     whose, tie = who(question.identity), last_tie(question.identity)
     value, group = _grouping(question, binder, names)
     return binder.statement(f"""
@@ -59,7 +62,7 @@ reached AS (
          first_value(entered) OVER (PARTITION BY project, visitor ORDER BY step DESC) AS entered FROM (
     SELECT *, count(*) OVER (PARTITION BY project, visitor ORDER BY step) AS steps_so_far FROM (
       SELECT project, visitor, step, began, took, entered,
-             row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, began DESC) AS nth
+             row_number() OVER (PARTITION BY project, visitor, step ORDER BY ended, {nearest}) AS nth
         FROM chains WHERE began IS NOT NULL)
      WHERE nth = 1)
    WHERE steps_so_far = step),
