@@ -15,6 +15,7 @@ from typing import Any, Final
 from storage.erasures import PENDING, PRUNE
 from storage.fold import WAITING_PROJECTS
 from storage.health import SELECT_TABLES
+from storage.kv_copies import PENDING as COPIES_PENDING
 from storage.purge import set_boundaries
 from storage.sqlite import Sqlite
 
@@ -28,7 +29,14 @@ BY_NUMBER = frozenset({"dictionary", "folds", "retention"})
 
 #: The crons and /healthz; no request with a key runs them.
 OVER_ALL = frozenset(
-    {WAITING_PROJECTS.sql, SELECT_TABLES, PENDING, PRUNE, *(one.sql for one in set_boundaries(0, {}))}
+    {
+        WAITING_PROJECTS.sql,
+        SELECT_TABLES,
+        PENDING,
+        COPIES_PENDING,
+        PRUNE,
+        *(one.sql for one in set_boundaries(0, {})),
+    }
 )
 
 _seen: set[str] = set()
