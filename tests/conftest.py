@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests import scope_clause
+from tests import plans
 from tests.answers import against_the_protocol
 from tests.figures import MARK, NIGHT, TOTALS, Figures, added
 from tests.house import ROOT, InProcess, Service
@@ -69,12 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """At the end of a run, every result that an MCP endpoint gave is held against the protocol's own models; and no
-    statement went without its scope clause. A process of pytest-xdist hands what it found to the one that reports."""
+    statement had a plan that it may not have. A process of pytest-xdist hands what it found to the one that reports."""
     said = against_the_protocol(str(ROOT / ".venv-mcp/bin/python"))
     if said:
         COMPLAINTS.append(f"MCP results that break the protocol:\n{said}")
-    if scope_clause.FOUND:
-        COMPLAINTS.append("Statements without their scope clause:\n" + "\n".join(scope_clause.FOUND))
+    if plans.FOUND:
+        COMPLAINTS.append("Statements with a plan that no statement may have:\n" + "\n".join(plans.FOUND))
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["complaints"] = COMPLAINTS
     elif COMPLAINTS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.database import Database, Result, Statement
-from tests.scope_clause import watch
+from tests.plans import watch
 
 SCHEMA = (Path(__file__).parent.parent / "schema.sql").read_text()
 

@@ -452,7 +452,7 @@ HEAD = [
     "`npm run test:nightly` does it for all; what stands in place of what: `tests/mutations.py`.",
     "",
     "Scope clauses need no list: whatever statement any test sends through the house, SQLite's plan for it must reach the",
-    "tables of events by `project` alone, or the run fails (`tests/scope_clause.py`). The clauses:",
+    "tables of events by `project` alone, or the run fails (`tests/plans.py`). The clauses:",
     "`python -m tests.scope_mutations`.",
     "",
     "| Without it | In | Fails |",

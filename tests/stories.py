@@ -5,8 +5,8 @@ A story is plain data, so that a failure prints as one: tests/test_every_tool_eq
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from hypothesis import strategies as st
@@ -105,7 +105,17 @@ class Ask:
     options: Options
     of: tuple[str, tuple[int, ...]] = ("", ())
     stitched: bool = False
-    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def arguments(self, projects: Sequence[Mapping[str, str]]) -> Options:
+        """What the tool is given besides a window and a cursor, where these are the account's projects."""
+        given = {name: value for name, value in self.options.items() if name != "pages"}
+        if self.stitched:
+            given["identity"] = "stitched"
+        selector, places = self.of
+        if selector:
+            named = [projects[place]["slug" if selector == "project_slug" else "id"] for place in places]
+            given[selector] = named if selector == "project_ids" else named[0]
+        return given
 
 
 Action = Send | Resend | Fold | Forget | Purge | Ask
@@ -148,7 +158,9 @@ SENDS = st.builds(
     st.sampled_from(["", "DE"]),
     st.sampled_from(DEVICES),
 )
-CHANGES = SENDS | SENDS | SENDS | SENDS | st.builds(Resend, st.integers(0, 9), st.booleans()) | st.just(Fold())
+CHANGES = (
+    SENDS | SENDS | SENDS | SENDS | st.builds(Resend, st.integers(0, 9), st.booleans()) | st.just(Fold())
+)
 LOSSES = st.builds(Forget, st.sampled_from([0, 0, 1]), st.sampled_from(USERS), st.booleans())
 PURGES = st.builds(Purge, st.sampled_from([-60, -20, -3, 0, 1]).map(lambda day: MIDNIGHT // MS_PER_DAY + day))
 
@@ -173,7 +185,9 @@ WINDOWS = (
     )
 )  # fmt: skip
 
-EVENT_NAMES = st.sampled_from(["$pageview", "$pageview", "purchase", "purchase", "signup", "$identify", "never"])
+EVENT_NAMES = st.sampled_from(
+    ["$pageview", "$pageview", "purchase", "purchase", "signup", "$identify", "never"]
+)
 GOALS = st.sampled_from(["signup", "purchase", "never"])
 #: What a roll-up can let through: one event name.
 ONE_NAME = st.sampled_from(["$pageview", "signup", "never"]).map(
@@ -311,7 +325,11 @@ SELECTORS = st.sampled_from(
 
 def questions_of(tool: str) -> st.SearchStrategy[Ask]:
     paths: list[Path] = (
-        ["/mcp/account"] if tool in OF_ACCOUNT else ["/mcp"] if tool in OF_PROJECT else ["/mcp", "/mcp/account"]
+        ["/mcp/account"]
+        if tool in OF_ACCOUNT
+        else ["/mcp"]
+        if tool in OF_PROJECT
+        else ["/mcp", "/mcp/account"]
     )
     either = st.booleans() if tool in PEOPLE_TOOLS else st.just(False)
 

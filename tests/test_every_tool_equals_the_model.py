@@ -175,7 +175,9 @@ class Teller:
         start, end = ask.span.start_ms, ask.span.end_ms
         if ask.span.until != "given":
             end += (
-                now_ms if ask.span.until == "now" else max((one.latest_ms for one in self.projects), default=0)
+                now_ms
+                if ask.span.until == "now"
+                else max((one.latest_ms for one in self.projects), default=0)
             )
         end = max(end, start + 1)
         if ask.options.get("interval") == "hour":
@@ -190,16 +192,9 @@ class Teller:
 
     def _answer(self, ask: Ask, question: Asked) -> tuple[list[Options], int, int]:
         """All pages of the answer, and between which instants it was given."""
-        arguments = {name: value for name, value in ask.options.items() if name != "pages"}
+        arguments = ask.arguments([one.project for one in self.projects])
         if ask.tool not in NOW_TOOLS:
             arguments |= {"from": format_instant(question.start_ms), "to": format_instant(question.end_ms)}
-        if ask.stitched:
-            arguments["identity"] = "stitched"
-        selector, places = ask.of
-        if selector:
-            field_ = "slug" if selector == "project_slug" else "id"
-            named = [self.projects[place].project[field_] for place in places]
-            arguments[selector] = named if selector == "project_ids" else named[0]
         key = self.ak if ask.path == "/mcp/account" else self._key(ask.tool)
         before_ms = self.service._now_ms()
         rows: list[Options] = []
@@ -218,9 +213,7 @@ class Teller:
     def _key(self, tool: str) -> str:
         return self.projects[0].project["sk" if tool == "forget_user" else "rk"]
 
-    def _compare(
-        self, ask: Ask, question: Asked, rows: list[Options], before_ms: int, after_ms: int
-    ) -> None:
+    def _compare(self, ask: Ask, question: Asked, rows: list[Options], before_ms: int, after_ms: int) -> None:
         hidden = UNCOMPARED.get(ask.tool, set())
         found = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
         wrong: list[str] = []
@@ -234,12 +227,13 @@ class Teller:
             if not wrong:
                 break
         window = f"[{format_instant(question.start_ms)}, {format_instant(question.end_ms)})"
-        asked = f"{ask.path} {ask.tool} over {window}: {ask.options}, of {ask.of}{', stitched' * ask.stitched}"
+        asked = (
+            f"{ask.path} {ask.tool} over {window}: {ask.options}, of {ask.of}{', stitched' * ask.stitched}"
+        )
         if wrong:
             raise DifferenceError("\n".join([asked, *wrong[:5], *self._after(ask)]))
         self.compared.counts[ask.path, ask.tool] += 1
         self.compared.spoke[ask.path, ask.tool] += says_something(found)
-
 
     def _after(self, ask: Ask) -> list[str]:
         """What had happened before a question that was answered wrongly. On the Worker Hypothesis cannot make that short,
@@ -341,8 +335,12 @@ def test_every_answer_of_every_tool_equals_the_model(
         teller().tell(story)
 
     for number in range(ROUNDS):
-        seed(scale(number, secrets.randbits(64)))(told)()  # the same stories on every change, others each night
-        if compared.counts.total() >= amount.wanted and all(compared.counts[one] >= amount.each for one in tools):
+        seed(scale(number, secrets.randbits(64)))(
+            told
+        )()  # the same stories on every change, others each night
+        if compared.counts.total() >= amount.wanted and all(
+            compared.counts[one] >= amount.each for one in tools
+        ):
             break
     ring = "on the real D1" if isinstance(service, Runtime) else "in process"
     figures.count(f"every tool: answers compared with the model, {ring}", compared.counts.total())
@@ -357,8 +355,13 @@ def test_every_answer_of_every_tool_equals_the_model(
 
 def summary(compared: Compared) -> str:
     """What was compared, for who reads the run."""
-    told = {one: f"{one[1]} {compared.spoke[one]} of {count}" for one, count in sorted(compared.counts.items())}
+    told = {
+        one: f"{one[1]} {compared.spoke[one]} of {count}" for one, count in sorted(compared.counts.items())
+    }
     lines = [
-        f"{path}: {', '.join(told[one] for one in told if one[0] == path)}" for path in ("/mcp", "/mcp/account")
+        f"{path}: {', '.join(told[one] for one in told if one[0] == path)}"
+        for path in ("/mcp", "/mcp/account")
     ]
-    return "\n".join(["", f"{compared.counts.total()} answers compared, {compared.spoke.total()} said something:", *lines])
+    return "\n".join(
+        ["", f"{compared.counts.total()} answers compared, {compared.spoke.total()} said something:", *lines]
+    )

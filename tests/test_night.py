@@ -36,15 +36,15 @@ def test_figures_of_several_tests_are_added_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_another_process_complains_of_fails_the_run(tmp_path: Path) -> None:
-    """With pytest-xdist, a statement without its scope clause is found by a process that does not report."""
+    """With pytest-xdist, a statement with a bad plan is found by a process that does not report."""
     (tmp_path / "conftest.py").write_text("from tests.conftest import *")
     (tmp_path / "test_inner.py").write_text(
         textwrap.dedent("""
-        from tests import scope_clause
+        from tests import plans
 
         def test_passes(figures):
             figures.count("inner", 3)
-            scope_clause.FOUND.append("made up by a test")
+            plans.FOUND.append("made up by a test")
     """)
     )
     command = [

@@ -178,14 +178,17 @@ def _with_edges(binder: Binder, counting: Counting, whole: str) -> Counted:
 
 
 def _seen(counting: Counting) -> str:
-    """The whole days of the same bucket on which the visitor of a row of `edge` was seen with the same values."""
+    """The whole days of the same bucket on which the visitor of a row of `edge` was seen with the same values.
+
+    Without the plus SQLite carries the range of `v.day` over to `x`: 3.40 then reads all events of the window for each row.
+    """
     days = "v.project = edge.project AND v.visitor = edge.visitor AND v.day BETWEEN edge.first_day AND edge.last_day"
     if counting.interval:
         days += f" AND {counting.bucket('v.day')} = edge.bucket"
     if counting.name is not None or "event_name" in counting.columns:
         name = unpacked(counting.columns, "event_name", "edge") if counting.columns else "edge.name"
         return f"""SELECT 1 FROM visitor_days AS v CROSS JOIN events AS x
-            WHERE {days} AND x.project = v.project AND x.day = v.day AND x.name = {name} AND x.visitor = v.visitor"""
+            WHERE {days} AND x.project = v.project AND x.day = +v.day AND x.name = {name} AND x.visitor = v.visitor"""
     same = "".join(
         f" AND v.{COLUMNS[column]} = {unpacked(counting.columns, column, 'edge')}"
         for column in counting.columns

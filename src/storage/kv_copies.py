@@ -29,7 +29,7 @@ COPIES_PER_RUN: Final = 40
 NOTE_CHANGE: Final = """
 INSERT INTO kv_pending (name, change) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET change = excluded.change"""
 
-_PENDING: Final = f"SELECT name, change FROM kv_pending ORDER BY change LIMIT {COPIES_PER_RUN}"
+PENDING: Final = f"SELECT name, change FROM kv_pending ORDER BY change LIMIT {COPIES_PER_RUN}"
 _KEYS: Final = f"{KEY_COLUMNS} WHERE k.prefix IN (SELECT value FROM json_each(?1))"
 _DONE: Final = "DELETE FROM kv_pending WHERE name = ?1 AND change = ?2"
 
@@ -53,7 +53,7 @@ class KvCopies:
 
         What changes again meanwhile stays pending: its note is then another one.
         """
-        (pending,) = await self._database.batch([Statement(_PENDING)])
+        (pending,) = await self._database.batch([Statement(PENDING)])
         if not pending.rows:
             return 0
         records = await self._records([row["name"] for row in pending.rows], now_ms)
