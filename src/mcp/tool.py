@@ -41,7 +41,7 @@ WRITTEN_BY_STRANGERS: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a tool may touch while it answers one request. `arrival`, `admit` and `erasures` are for tools that write,
-    `refused` takes what is denied.
+    `refused` takes what is denied, `calls` what is called, by its name.
 
     The server adds the request and a way to notify its client; without a stream to the client, nothing is sent.
     """
@@ -56,6 +56,7 @@ class Context:
     now_ms: int
     request_id: str
     refused: Callable[[str], None]
+    calls: Callable[[Literal["rpc", "tool"], str], None]
     request: Accepted | None = None
     notify: Notify | None = None
 
