@@ -96,8 +96,12 @@ class Reading:
     def result(self) -> dict[str, Any]:
         """The result of `tools/call`."""
         meta = provenance(self.text, self.origins) if isinstance(self.text, list) else {}
+        unknown = self.structured.get("unknown_events", ())
+        if any("did_you_mean" in one for one in unknown):
+            meta[META_UNTRUSTED] = [*meta.get(META_UNTRUSTED, ()), "unknown_events.did_you_mean"]
+        said = (self.text, *self._cut(), *([{"unknown_events": unknown}] if unknown else ()))
         return {
-            "content": [{"type": "text", "text": to_json(one)} for one in (self.text, *self._cut())],
+            "content": [{"type": "text", "text": to_json(one)} for one in said],
             "structuredContent": self.structured,
             "isError": False,
             **({"_meta": meta} if meta else {}),
