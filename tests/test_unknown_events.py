@@ -149,7 +149,9 @@ def test_each_name_is_told_once_and_without_a_guess_where_nothing_is_near(house:
         {"event": "zzz"},
     ]
     default = told(house, keys["rk"], "revenue", {})
-    assert default == [{"event": "purchase", "did_you_mean": "Purchase completed"}], "a default is a name, too"
+    assert default == [{"event": "purchase", "did_you_mean": "Purchase completed"}], (
+        "a default is a name, too"
+    )
 
 
 def test_names_come_from_the_projects_asked_about_and_from_no_other(house: InProcess) -> None:
