@@ -48,19 +48,19 @@ MAX_NEAR: Final = 200
 _UNKNOWN_EVENTS: Final = f"""
 WITH RECURSIVE unknown (name) AS MATERIALIZED (
   SELECT asked.value FROM json_each(?2) AS asked
-   WHERE NOT EXISTS (SELECT 1 FROM json_each(?1) AS p CROSS JOIN dictionary AS text
-                      WHERE text.project = p.value AND text.kind = {KINDS["event_name"]} AND text.value = asked.value)),
+   WHERE NOT EXISTS (SELECT 1 FROM json_each(?1) AS p CROSS JOIN dictionary AS sent
+                      WHERE sent.project = p.value AND sent.kind = {KINDS["event_name"]} AND sent.value = asked.value)),
 near (name, project, up, value) AS (
   SELECT unknown.name, p.value, way.value, unknown.name
     FROM unknown CROSS JOIN json_each(?1) AS p CROSS JOIN json_each('[0, 1]') AS way
   UNION ALL
   SELECT name, project, up, CASE up
-         WHEN 1 THEN (SELECT text.value FROM dictionary AS text
-                       WHERE text.project = near.project AND text.kind = {KINDS["event_name"]} AND text.value > near.value
-                       ORDER BY text.value LIMIT 1)
-         ELSE (SELECT text.value FROM dictionary AS text
-                WHERE text.project = near.project AND text.kind = {KINDS["event_name"]} AND text.value < near.value
-                ORDER BY text.value DESC LIMIT 1) END
+         WHEN 1 THEN (SELECT above.value FROM dictionary AS above
+                       WHERE above.project = near.project AND above.kind = {KINDS["event_name"]} AND above.value > near.value
+                       ORDER BY above.value LIMIT 1)
+         ELSE (SELECT below.value FROM dictionary AS below
+                WHERE below.project = near.project AND below.kind = {KINDS["event_name"]} AND below.value < near.value
+                ORDER BY below.value DESC LIMIT 1) END
     FROM near WHERE value IS NOT NULL LIMIT ?3)
 SELECT DISTINCT name, value FROM near WHERE value IS NOT NULL"""
 
