@@ -18,6 +18,7 @@ const USAGE = `npm run dev:api -- [options]
   --no-demo           do not load the demo events
   --quiet             only errors and the final "ready" line
   --omit-secret NAME  start the Worker without this secret
+  --var NAME=VALUE    give this variable of wrangler.toml another value
   --source DIR        another folder with an entry.py, without keys and demo: a bare Worker`;
 
 function options() {
@@ -29,6 +30,7 @@ function options() {
       "no-demo": { type: "boolean" },
       quiet: { type: "boolean" },
       "omit-secret": { type: "string", multiple: true, default: [] },
+      var: { type: "string", multiple: true, default: [] },
       source: { type: "string" },
       help: { type: "boolean" },
     },
@@ -44,7 +46,8 @@ async function serve(options) {
   }
   if (options.fresh) deleteState(options.persist);
   const secrets = devSecrets(options.persist);
-  const bindings = { ...secrets, ...Object.fromEntries(options["omit-secret"].map((name) => [name, undefined])) };
+  const vars = Object.fromEntries(options.var.map((one) => [one.split("=", 1)[0], one.slice(one.indexOf("=") + 1)]));
+  const bindings = { ...vars, ...secrets, ...Object.fromEntries(options["omit-secret"].map((name) => [name, undefined])) };
 
   say("starting the Worker …");
   const started = Date.now();

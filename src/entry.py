@@ -8,7 +8,7 @@ import random
 import re
 import time
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import cache
 from typing import Any, Final
@@ -44,6 +44,7 @@ from web.concurrency import ConcurrencyLimit
 from web.house import House
 from web.jobs import look_after_audit, look_after_erasures, run_daily, run_often
 from web.messages import Request, Response, error_response
+from web.request_log import RequestLog, Wanted
 
 #: What an isolate remembers between requests: records of keys and accounts, for seconds (access/cache.py).
 _KEYS: RecordCache[KeyRecord] = RecordCache()
@@ -140,6 +141,7 @@ def _wiring() -> Callable[[Defer], House] | None:
     tombstones = _tombstones(env, pepper)
     cursors, erasures = cursor_secret(secret), ErasureTokens(erasure_secret(secret))
     limits, ledger = _limits(env), SqlAuditLog(database)
+    requests = RequestLog(_wanted(env), _print)
 
     def house(defer: Defer) -> House:
         events = SqlEventStore(database, defer, backlog=_BACKLOG, mark=mark, tombstones=tombstones)
@@ -152,6 +154,7 @@ def _wiring() -> Callable[[Defer], House] | None:
             ip_hash_salt=salt,
             now_ms=_now_ms,
             log=_log,
+            requests=requests,
             limits=limits,
             watch=Watch(ledger, _NOTICED, defer),
             concurrency=_CONCURRENCY,
@@ -278,4 +281,15 @@ async def _write(stream: AsyncGenerator[str], writer: Any) -> None:
 def _log(event: str, error: BaseException, request_id: str = "") -> None:
     """One line of JSON; the stack goes to the log and never to the wire."""
     stack = "".join(traceback.format_exception(error))
-    print(json.dumps({"event": event, "request_id": request_id, "error": redacted(stack)}))
+    _print({"event": event, "request_id": request_id, "error": redacted(stack)})
+
+
+def _print(line: Mapping[str, Any]) -> None:
+    """One line, in ASCII: whatever control characters a text holds, they do not end it."""
+    print(json.dumps(line))
+
+
+def _wanted(env: Any) -> Wanted:
+    """Which requests get a line: all of them, unless the operator says otherwise."""
+    value = getattr(env, "LOG_REQUESTS", None)
+    return value if value in ("errors", "off") else "on"

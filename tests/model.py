@@ -26,6 +26,7 @@ class Project(Ledger):
     def __init__(self, service: Any, project: Mapping[str, str]) -> None:
         super().__init__(service, project)
         self.seen: set[tuple[str, str]] = set()
+        self.names: set[str] = set()  # of every event that was ever stored
         self.first_ms = 0
 
     @property
@@ -43,6 +44,7 @@ class Project(Ledger):
             if row.event_id not in known and row.ts_ms >= self.first_ms:
                 known.add(row.event_id)
                 self.rows.append(row)
+                self.names.add(row.event_name)
                 if row.user_id is not None:
                     self.seen.add((row.user_id, row.anonymous_id))
 
@@ -301,6 +303,52 @@ ANSWERS: Final[Mapping[str, Callable[[Asked], Rows]]] = {
         )
     },
 }  # fmt: skip
+
+
+#: The arguments that name an event, and what they name unless they are given.
+_NAMING: Final[Mapping[str, Mapping[str, str]]] = {
+    **{tool: {"event": "purchase"} for tool in ("revenue", "attribution", "channel_roi")},
+    "health": {"activation_event": "", "purchase_event": "purchase", "referral_event": ""},
+    "retention": {"born_event": "", "return_event": ""},
+    **{tool: {"goal": ""} for tool in ("overview", "compare_segments")},
+    **{tool: {"event": ""} for tool in ("get_stats", "query_events", "describe_schema")},
+}
+
+
+def names_asked(tool: str, options: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """The events a question names, and those of them of which an answer cannot but show nothing if there are none."""
+    naming = dict(_NAMING.get(tool, {}))
+    if options.get("metric") == "conversion_rate":
+        naming["goal"] = ""
+    steps = [step if isinstance(step, dict) else {"event": step} for step in options.get("steps", ())]
+    sure = {options.get(name, default) for name, default in naming.items()} | {step["event"] for step in steps}
+    conditions = [
+        one
+        for among in (options, *steps)
+        for name in ("filters", "a", "b")
+        for one in among.get(name, ())
+        if one["field"] == "event_name" and one.get("op", "eq") in ("eq", "in")
+    ]
+    sure |= {one["value"] for one in conditions if one.get("op", "eq") == "eq"}
+    maybe = {value for one in conditions if one.get("op") == "in" for value in one["value"]}
+    names = {name for name in sure | maybe | {options.get("goal")} if name and isinstance(name, str)}
+    return names, sure & names
+
+
+def wrong_about_names(tool: str, asked: Asked, told: Sequence[Mapping[str, str]]) -> Iterable[str]:
+    """What is wrong with the `unknown_events` of an answer."""
+    named, sure = names_asked(tool, asked.options)
+    names = {one["event"] for one in told}
+    there = {row.event_name for project in asked.of for row in project.rows}
+    ever = {name for project in asked.of for name in project.names}
+    if names - named:
+        yield f"unknown_events has {names - named}, which the question does not name"
+    if names & there:
+        yield f"unknown_events has {names & there}, which are there"
+    if sure - ever - names:
+        yield f"unknown_events lacks {sure - ever - names}"
+    if meant := {one["did_you_mean"] for one in told if "did_you_mean" in one} - ever:
+        yield f"unknown_events suggests {meant}, which nobody sent to these projects"
 
 
 def differences(found: Any, true: Any, about: float, at: str = "") -> Iterable[str]:

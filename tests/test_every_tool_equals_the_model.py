@@ -21,7 +21,7 @@ from access.plans import PLANS
 from analytics.window import MS_PER_DAY, format_instant
 from tests.figures import Figures
 from tests.house import InProcess, Service
-from tests.model import ANSWERS, Asked, Project, differences
+from tests.model import ANSWERS, Asked, Project, differences, wrong_about_names
 from tests.runtime import Runtime
 from tests.scale import scale
 from tests.stories import (
@@ -205,6 +205,8 @@ class Teller:
             structured = result["structuredContent"]
             self.compared.tiers.add(structured.get("meta", {}).get("tier", ""))
             rows += structured.get("rows", [structured])
+            if wrong := list(wrong_about_names(ask.tool, question, structured.get("unknown_events", ()))):
+                raise DifferenceError("\n".join([repr(ask), *wrong]))
             pages -= 1
             if not pages or "next_cursor" not in structured:
                 return rows, before_ms, self.service._now_ms()

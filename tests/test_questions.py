@@ -21,7 +21,8 @@ from tests.test_demo_answers import NOW, ledgers
 
 _CALL = re.compile(
     r"^`(?P<tool>\w+)` on (?:`(?P<site>[\w-]+)`|the account)(?P<writes>, with its `sk_` key)?:\n\n"
-    r"```json\n(?P<call>.+?)\n```\n\n```json\n(?P<answer>.+?)\n```",
+    r"```json\n(?P<call>.+?)\n```\n\n```json\n(?P<answer>.+?)\n```"
+    r"(?:\n\nBehind the rows:\n\n```json\n(?P<behind>.+?)\n```)?",
     re.MULTILINE | re.DOTALL,
 )
 #: What no page can know, alone in its string: the first answer that has it names it, what follows may use the name.
@@ -36,6 +37,7 @@ class Call(NamedTuple):
     writes: str | None
     call: str
     answer: str
+    behind: str | None
 
 
 class Conversation(NamedTuple):
@@ -55,9 +57,12 @@ CONVERSATIONS = _conversations(DOCUMENT)
 
 
 def test_every_question_is_a_conversation() -> None:
-    """Every block of JSON of the page is one half of a call that is made: none is passed by for its form."""
+    """Every block of JSON of the page is part of a call that is made: none is passed by for its form."""
     assert [one.question for one in CONVERSATIONS if not one.calls] == []
-    assert DOCUMENT.count("```json\n") == 2 * sum(len(one.calls) for one in CONVERSATIONS)
+    parts = [
+        part for one in CONVERSATIONS for call in one.calls for part in (call.call, call.answer, call.behind)
+    ]
+    assert DOCUMENT.count("```json\n") == len(parts) - parts.count(None)
 
 
 def test_every_tool_is_asked() -> None:
@@ -89,10 +94,13 @@ def test_the_calls_of_questions_md_give_its_answers(service: Service) -> None:
             asked = {"name": call.tool, "arguments": said(json.loads(call.call), known)}
             path = "/mcp/account" if call.site is None else "/mcp"
             result = service.rpc(keys[kind], "tools/call", asked, path, **Ledger.at("DE"))["result"]
-            expected, answer = json.loads(call.answer), json.loads(result["content"][0]["text"])
+            expected = json.loads(call.answer)
+            answer, *behind = (json.loads(block["text"]) for block in result["content"])
             assert result["isError"] is ("error" in expected), (one.question, call.call, answer)
             learn(expected, answer, known)
             assert near(answer) == near(said(expected, known)), (one.question, call.call)
+            hints = [one for one in behind if "truncated" not in one]
+            assert hints == ([json.loads(call.behind)] if call.behind else []), (one.question, call.call)
             if "expires_at" in expected:
                 assert 0 < parse_instant(answer["expires_at"]) - service._now_ms() <= TOKEN_LIFE_MS
 

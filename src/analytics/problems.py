@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 MAX_ECHO: Final = 80
+#: Comparing takes a time that grows with the square of the length, or more: strangers may have chosen the texts.
+MAX_COMPARED: Final = 64
 #: What pydantic calls the branches of a union of simple types.
 _BRANCHES: Final = frozenset({"str", "int", "float", "bool"})
 
@@ -124,8 +126,13 @@ def _echo(value: Any) -> dict[str, Any]:
     return {"value": value} if isinstance(value, (int, float)) or value is None else {}
 
 
-def _nearest(value: Any, allowed: list[str]) -> dict[str, Any]:
-    if not isinstance(value, str):
-        return {}
-    close = difflib.get_close_matches(value[:MAX_ECHO].lower(), allowed, n=1)
-    return {"did_you_mean": close[0]} if close else {}
+def _nearest(value: Any, allowed: Sequence[str]) -> dict[str, Any]:
+    meant = nearest(value, allowed) if isinstance(value, str) else None
+    return {} if meant is None else {"did_you_mean": meant}
+
+
+def nearest(text: str, allowed: Sequence[str]) -> str | None:
+    """Which of some texts was probably meant, capitals or not, by how they begin; None when none is near."""
+    by_letters = {one[:MAX_COMPARED].lower(): one for one in reversed(allowed)}
+    close = difflib.get_close_matches(text[:MAX_COMPARED].lower(), by_letters, n=1)
+    return by_letters[close[0]] if close else None

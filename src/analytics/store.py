@@ -217,3 +217,9 @@ class EventStore(Protocol):
 
     async def values(self, scope: Scope, dimension: Dimension, prefix: str, limit: int) -> Sequence[str]:
         """Texts that events of the scope carry in a dimension and that begin with `prefix`, in order."""
+
+    async def unknown_events(
+        self, scope: Scope, names: Sequence[str]
+    ) -> tuple[Mapping[str, Sequence[str]], Cost]:
+        """Those of some event names that no project of the scope ever received, in their order; with each, names they did
+        receive, the nearest in the order of texts first and not more than 200 in all."""

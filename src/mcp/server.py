@@ -77,6 +77,7 @@ class McpServer:
         if isinstance(inbound, Acknowledged):
             return Reply(202)
         if isinstance(inbound, Rejected):
+            context.refused(inbound.message)
             return Reply(inbound.status, to_json(_rejection(inbound)))
         if isinstance(inbound, Batch):
             return await self._answer_all(inbound, context, log)
@@ -109,6 +110,7 @@ class McpServer:
         try:
             if method is None:
                 raise RpcError(METHOD_NOT_FOUND, "method_not_found")
+            context.calls("rpc", request.method)
             result = await method(request, replace(context, request=request), log)
         except RpcError as error:
             context.refused(error.message)

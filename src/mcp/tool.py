@@ -41,7 +41,7 @@ WRITTEN_BY_STRANGERS: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a tool may touch while it answers one request. `arrival`, `admit` and `erasures` are for tools that write,
-    `refused` takes what is denied.
+    `refused` takes what is denied, `calls` what is called, by its name.
 
     The server adds the request and a way to notify its client; without a stream to the client, nothing is sent.
     """
@@ -56,6 +56,7 @@ class Context:
     now_ms: int
     request_id: str
     refused: Callable[[str], None]
+    calls: Callable[[Literal["rpc", "tool"], str], None]
     request: Accepted | None = None
     notify: Notify | None = None
 
@@ -95,8 +96,12 @@ class Reading:
     def result(self) -> dict[str, Any]:
         """The result of `tools/call`."""
         meta = provenance(self.text, self.origins) if isinstance(self.text, list) else {}
+        unknown = self.structured.get("unknown_events", ())
+        if any("did_you_mean" in one for one in unknown):
+            meta[META_UNTRUSTED] = [*meta.get(META_UNTRUSTED, ()), "unknown_events.did_you_mean"]
+        said = (self.text, *self._cut(), *([{"unknown_events": unknown}] if unknown else ()))
         return {
-            "content": [{"type": "text", "text": to_json(one)} for one in (self.text, *self._cut())],
+            "content": [{"type": "text", "text": to_json(one)} for one in said],
             "structuredContent": self.structured,
             "isError": False,
             **({"_meta": meta} if meta else {}),

@@ -35,10 +35,12 @@ class ToolMethods:
 
     async def _call(self, request: Accepted, context: Context, log: Log) -> dict[str, Any]:
         tool = self._named(text_param(request, "name"), context)
+        context.calls("tool", tool.name)
         try:
             question = _question(tool, request.params.get("arguments"), context)
             answer: Result = await guarded(lambda: _run(tool, question, context), context, log)
         except InvalidArgumentsError as error:
+            context.refused("invalid_arguments")
             return _explained(error.problems)
         return answer.result()
 

@@ -22,12 +22,12 @@ from analytics.questions import (
 )
 from analytics.schema import MAX_EVENT_NAMES, OTHER_NAMES
 from analytics.scope import Scope
-from analytics.store import Answer, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
+from analytics.store import Answer, Cost, FunnelCounts, Place, Row, StepCount, StorageFullError, Stored
 from analytics.window import Window, format_instant
 from storage.audit_log import record_write
 from storage.backlog import Backlog
 from storage.database import Database, Result, Statement
-from storage.dictionary import hash63, select_values
+from storage.dictionary import hash63, select_unknown_events, select_values
 from storage.erasures import note
 from storage.event_funnel import select_funnel
 from storage.event_rows import beyond, label, place_of, select_events, select_recent
@@ -266,6 +266,18 @@ class SqlEventStore(SqlReports):
         statement = select_values(scope.numbers, dimension, prefix, limit)
         (result,) = await self._asked(scope, [statement])
         return [row["value"] for row in result.rows]
+
+    async def unknown_events(
+        self, scope: Scope, names: Sequence[str]
+    ) -> tuple[Mapping[str, Sequence[str]], Cost]:
+        statement = select_unknown_events(scope.numbers, names)
+        (result,) = await self._asked(scope, [statement])
+        near: dict[str, list[str]] = {}
+        for row in result.rows:
+            known = near.setdefault(row["name"], [])
+            if row["value"] != row["name"]:
+                known.append(row["value"])
+        return {name: near[name] for name in names if name in near}, cost_of([result])
 
     async def funnel(self, scope: Scope, question: FunnelQuestion) -> FunnelCounts:
         select = select_sparse_funnel if answers(question) else select_funnel

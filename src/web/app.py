@@ -24,6 +24,9 @@ from web.openapi import serve_openapi
 from web.origins import is_local
 from web.rest import REST_ROUTES, only, readable_by_page, serve_rest
 
+#: Where there is something; the log names no other path.
+_PATHS: Final = frozenset({"/healthz", "/v1/a.js", "/openapi.json", *ENDPOINTS, *REST_ROUTES})
+
 _BARE_CHALLENGE: Final = 'Bearer realm="millimetric"'
 _TOKEN_CHALLENGE: Final = 'Bearer realm="millimetric", error="invalid_token"'  # noqa: S105
 
@@ -40,6 +43,7 @@ class App:
         response = await App(house)._answered(request)
         if response.status != 401 and response.status < 500:
             house.used()
+        house.answered(request, response, request.path if request.path in _PATHS else None)
         return Response(response.status, "", response.headers) if request.method == "HEAD" else response
 
     async def _answered(self, request: Request) -> Response:

@@ -18,20 +18,14 @@ from analytics.store import QuotaExceededError
 from analytics.subject_export import ExportPages
 from analytics.window import format_instant
 from web.concurrency import ConcurrencyLimit
-from web.messages import Request
+from web.messages import Request, Response
+from web.request_log import Caller, RequestLog
 
 
 class Log(Protocol):
     """Takes what happened, the exception behind it, and the id that the client was told."""
 
     def __call__(self, event: str, error: BaseException, request_id: str = "") -> None: ...
-
-
-@dataclass(slots=True)
-class Caller:
-    """Whose key a request came with, once it is verified."""
-
-    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +40,7 @@ class House:
     ip_hash_salt: str
     now_ms: Callable[[], int]
     log: Log
+    requests: RequestLog = field(default_factory=RequestLog)
     limits: RateLimits = field(default_factory=lambda: RateLimits(Buckets()))
     watch: Watch | None = None
     concurrency: ConcurrencyLimit = field(default_factory=ConcurrencyLimit)
@@ -66,7 +61,7 @@ class House:
     async def admit(self, authorization: str | None) -> Principal:
         """Who sent the request. Errors: as `Gate.admit`."""
         principal = await self.gate.admit(authorization, self.now_ms())
-        self.caller.actor = principal.actor
+        self.caller.is_known(principal)
         return principal
 
     def used(self) -> None:
@@ -76,15 +71,21 @@ class House:
 
     def refused(self, request: Request, code: str, actor: Actor | None = None) -> None:
         """Notes that the request was refused; `actor` is whose key it was, where it opens nothing."""
+        self.caller.error = code
+        self.caller.actor = actor or self.caller.actor
         if self.watch:
             self.watch.refused(
-                actor or self.caller.actor,
+                self.caller.actor,
                 code,
                 f"{request.method} {request.path}",
                 self.now_ms(),
                 request_id=self.request_id,
                 client_ip=request.client_ip,
             )
+
+    def answered(self, request: Request, response: Response, path: str | None) -> None:
+        """Notes what the request got; `path` is the route it took, if it took one."""
+        self.requests.note(request, response, self.caller, self.request_id, path=path)
 
     def arrival(self, request: Request, principal: Principal, origin: Origin) -> Arrival:
         """What the server knows of the request that brings an event of the principal's one project."""

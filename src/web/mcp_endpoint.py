@@ -121,6 +121,7 @@ def _context(request: Request, house: House, principal: Principal) -> Context:
         now_ms=house.now_ms(),
         request_id=house.request_id,
         refused=lambda code: house.refused(request, code),
+        calls=house.caller.calls,
     )
 
 

@@ -45,12 +45,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP response. `stream`, where there is one, is sent piece by piece in place of the body."""
+    """One HTTP response. `stream`, where there is one, is sent piece by piece in place of the body; `code` is the stable
+    code of an error, for the log.
+    """
 
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncGenerator[str] | None = None
+    code: str = ""
 
     def with_headers(self, headers: Mapping[str, str]) -> Response:
         return replace(self, headers={**self.headers, **headers}) if headers else self
@@ -92,4 +95,4 @@ def error_response(
         body["details"] = dict(details)
     if retry_after_s is not None:
         body["retry_after_s"] = retry_after_s
-    return json_response(status, body, headers)
+    return replace(json_response(status, body, headers), code=code)

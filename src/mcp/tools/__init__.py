@@ -1,7 +1,8 @@
 """The registry: every tool of both endpoints, in the order `tools/list` shows them.
 
 One file declares a tool, one line adds it to an endpoint; on the account it is the same tool with selectors. Answers in
-rows come in pages; `query_events` has its own, as deep as there are events.
+rows come in pages; `query_events` has its own, as deep as there are events. Answers that count none of an event say
+whether it was ever received.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from mcp.tools.timeseries import TIMESERIES
 from mcp.tools.top_sources import TOP_SOURCES
 from mcp.tools.track_event import TRACK_EVENT
 from mcp.tools.user_journey import USER_JOURNEY
+from mcp.unknown_events import telling_unknown_events
 
 #: Answers about an audience; the same on both endpoints.
 REPORTS: Final[tuple[Tool[Any], ...]] = (
@@ -60,12 +62,17 @@ REPORTS: Final[tuple[Tool[Any], ...]] = (
     USER_JOURNEY,
 )
 
+
+def _paged(tool: Tool[Any]) -> Tool[Any]:
+    return in_pages(telling_unknown_events(tool))
+
+
 PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
-    in_pages(GET_STATS),
-    in_pages(TOP_SOURCES),
-    in_pages(FUNNEL),
-    QUERY_EVENTS,
-    *(in_pages(tool) for tool in REPORTS),
+    _paged(GET_STATS),
+    _paged(TOP_SOURCES),
+    _paged(FUNNEL),
+    telling_unknown_events(QUERY_EVENTS),
+    *(_paged(tool) for tool in REPORTS),
     TRACK_EVENT,
     FORGET_USER,
 )
@@ -73,6 +80,6 @@ PROJECT_TOOLS: Final[tuple[Tool[Any], ...]] = (
 ACCOUNT_TOOLS: Final[tuple[Tool[Any], ...]] = (
     LIST_PROJECTS,
     in_pages(COMPARE_PROJECTS),
-    over_projects(in_pages(replace(GET_STATS, input=ProjectStatsQuestion))),
+    over_projects(_paged(replace(GET_STATS, input=ProjectStatsQuestion))),
     *(over_projects(tool) for tool in PROJECT_TOOLS[1:] if tool.requires == "read"),
 )
