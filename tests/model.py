@@ -166,7 +166,9 @@ def events(asked: Asked) -> Rows:
     ]  # fmt: skip
     placed.sort(key=lambda one: (-one[0].ts_ms, one[1], -one[0].tie))
     return [
-        row for one, place in placed[: limit * pages] for row in asked.labelled(asked.of[place], [listed(one)])
+        row
+        for one, place in placed[: limit * pages]
+        for row in asked.labelled(asked.of[place], [listed(one)])
     ]
 
 
@@ -321,7 +323,9 @@ def names_asked(tool: str, options: Mapping[str, Any]) -> tuple[set[str], set[st
     if options.get("metric") == "conversion_rate":
         naming["goal"] = ""
     steps = [step if isinstance(step, dict) else {"event": step} for step in options.get("steps", ())]
-    sure = {options.get(name, default) for name, default in naming.items()} | {step["event"] for step in steps}
+    sure = {options.get(name, default) for name, default in naming.items()} | {
+        step["event"] for step in steps
+    }
     conditions = [
         one
         for among in (options, *steps)

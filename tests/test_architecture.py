@@ -143,4 +143,6 @@ def test_nothing_that_answers_asks_another_host(path: Path) -> None:
         node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
     }
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    assert [name for name in called if name.rpartition(".")[2] in ("fetch", "pyfetch", "XMLHttpRequest")] == []
+    assert [
+        name for name in called if name.rpartition(".")[2] in ("fetch", "pyfetch", "XMLHttpRequest")
+    ] == []

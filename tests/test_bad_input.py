@@ -187,7 +187,9 @@ def test_a_name_that_looks_like_sql_is_a_name(service: Service, account: dict[st
         assert service.rows(key, "query_events", **window, event=text) == []
         service.track(key, {"event": text, "timestamp": day})
         assert service.rows(key, "get_stats", **window, event=text) == [{"value": 1}]
-        assert [row["event_name"] for row in service.rows(key, "query_events", **window, event=text)] == [text]
+        assert [row["event_name"] for row in service.rows(key, "query_events", **window, event=text)] == [
+            text
+        ]
 
 
 def test_no_unknown_path_is_found(service: Service) -> None:
