@@ -22,6 +22,7 @@ const tasks = {
   nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...halves, ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   audit: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", "audit", ...args]] },
+  backup: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/backup.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
   bench: {
