@@ -143,7 +143,7 @@ REALS = st.floats(allow_nan=False)
 ANYTHING = st.none() | INTEGERS | TEXTS | BLOBS | REALS
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(
         st.tuples(INTEGERS, INTEGERS | TEXTS.filter(lambda text: len(text) < 6) | st.binary(max_size=6)),

@@ -12,7 +12,6 @@ from tests.test_contract import NODES, named_in
 #: What no test holds yet, and why.
 OPEN = {
     "T-LOG-2": "no test reads what the Worker prints",
-    "T-BAK-1": "wrangler's export rounds 63-bit integers, and there is no other",
 }
 CELLS = re.compile(r"\| (T-[A-Z]+-[A-Z]?\d+) \| (.+) \| ([^|]+) \|")
 #: How many lines each part of the list has.
