@@ -56,22 +56,26 @@ class BackupWriter:
         self._path = path
         self._part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         self._raw = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        self.begin()
+        self._gzip, self._said = self._compressed(), Total()
 
     def __enter__(self) -> BackupWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._gzip.close()
         self._raw.close()
         with suppress(FileNotFoundError):
             self._part.unlink()
 
     def begin(self) -> None:
         """Forgets what was written."""
+        self._gzip.close()  # it still has something to write
         self._raw.seek(0)
         self._raw.truncate()
-        self._gzip = gzip.GzipFile("", "wb", _COMPRESSION, self._raw, mtime=0)
-        self._said = Total()
+        self._gzip, self._said = self._compressed(), Total()
+
+    def _compressed(self) -> gzip.GzipFile:
+        return gzip.GzipFile("", "wb", _COMPRESSION, self._raw, mtime=0)
 
     def row(self, line: str) -> None:
         self._gzip.write(line.encode() + b"\n")

