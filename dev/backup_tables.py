@@ -20,6 +20,8 @@ WHOLE_VALUE_BYTES: Final = 300_000
 PIECE_BYTES: Final = 400_000
 #: Bytes of SQL in one statement that restores; D1 takes 100 KB.
 STATEMENT_BYTES: Final = 80_000
+#: Values in it: each takes a step or three of SQLite's program, of which D1 takes 25,000.
+STATEMENT_VALUES: Final = 5_000
 #: Of a row that is longer than a statement, values from this on are put together in the database, from pieces.
 STAGED_BYTES: Final = 4_000
 _STAGE: Final = "backup_pieces"
@@ -210,7 +212,10 @@ def inserts(table: Table, lines: Sequence[str]) -> Iterator[str]:
     head = f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, table.columns))}) VALUES "
     waiting, size = list[str](), 0
     for line in lines:
-        if waiting and size + len(line) > STATEMENT_BYTES:
+        is_full = (
+            size + len(line) > STATEMENT_BYTES or (len(waiting) + 1) * len(table.columns) > STATEMENT_VALUES
+        )
+        if waiting and is_full:
             yield head + ",".join(waiting)
             waiting, size = [], 0
         if len(line) > STATEMENT_BYTES:

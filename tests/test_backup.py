@@ -69,18 +69,18 @@ class Store:
         return contents(self.connection)
 
 
-def contents(connection: sqlite3.Connection) -> dict[str, list[Any]]:
-    """Every value of every table with its type: texts as their bytes, numbers as they are."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf_*'")
-    found = {}
-    for (name,) in names.fetchall():
-        columns = [backup_tables.quoted(row[1]) for row in connection.execute(f"PRAGMA table_info({name})")]
-        shown = ", ".join(
-            f"typeof({one}), CASE WHEN typeof({one}) IN ('text', 'blob') THEN hex({one}) ELSE {one} END"
-            for one in columns
-        )
-        found[name] = sorted(map(repr, (tuple(row) for row in connection.execute(f"SELECT {shown} FROM {name}"))))
-    return found
+def contents(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Every row of every table, its values with their types: texts as their bytes, numbers as they are."""
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_cf_*'"
+    )
+    tables = [row[0] for row in names.fetchall()]
+    connection.text_factory = lambda octets: ("text", octets)
+    try:
+        rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+    finally:
+        connection.text_factory = str
+    return {name: sorted(repr(tuple(row)) for row in found) for name, found in rows.items()}
 
 
 @contextmanager
@@ -107,7 +107,10 @@ def small_sizes(patch: pytest.MonkeyPatch) -> None:
     """Pages, pieces and statements so small that a few rows need many."""
     for module, sizes in (
         (backup, {"FIRST_ROWS": 2, "FIRST_BYTES": 40, "PAGE_BYTES": 90, "BATCH_BYTES": 120}),
-        (backup_tables, {"WHOLE_VALUE_BYTES": 25, "PIECE_BYTES": 7, "STATEMENT_BYTES": 60, "STAGED_BYTES": 12}),
+        (
+            backup_tables,
+            {"WHOLE_VALUE_BYTES": 25, "PIECE_BYTES": 7, "STATEMENT_BYTES": 60, "STAGED_BYTES": 12},
+        ),
     ):
         for name, size in sizes.items():
             patch.setattr(module, name, size)
@@ -139,7 +142,23 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**53, 2**53 + 1, -(2**53) - 1, 2**62 + 1])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
-    ["a\0b", "\0", "'", "''", "it's\n", "x" * 100, "é" * 60, "NULL", "?1", "--", "),('", "?text:9", "\x7f", "{", "\ufeff"]
+    [
+        "a\0b",
+        "\0",
+        "'",
+        "''",
+        "it's\n",
+        "x" * 100,
+        "é" * 60,
+        "NULL",
+        "?1",
+        "--",
+        "),('",
+        "?text:9",
+        "\x7f",
+        "{",
+        "\ufeff",
+    ]
 )
 BLOBS = st.binary(max_size=60)
 REALS = st.floats(allow_nan=False).map(lambda value: value + 0.0)  # -0.0 comes back as 0.0
@@ -246,7 +265,9 @@ def test_the_first_question_stays_below_what_one_statement_may_have() -> None:
 
 
 @pytest.fixture(params=["the same connection", "another connection"])
-def written(request: pytest.FixtureRequest, odd: Store, tmp_path: Path) -> Iterator[tuple[Store, Callable[[], None]]]:
+def written(
+    request: pytest.FixtureRequest, odd: Store, tmp_path: Path
+) -> Iterator[tuple[Store, Callable[[], None]]]:
     """A database in a file, and a way to write to it."""
     with closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as other:
         odd.connection.backup(other)
@@ -316,7 +337,9 @@ def test_a_connection_that_is_not_the_same_any_more_is_noticed(odd: Store, tmp_p
 def test_what_is_small_needs_no_quiet(house: InProcess, tmp_path: Path) -> None:
     house.account()
     store = Store(house.db)
-    store.before = lambda number: store.connection.execute("INSERT INTO retention VALUES (?, 1)", [number]) and None
+    store.before = lambda number: (
+        store.connection.execute("INSERT INTO retention VALUES (?, 1)", [number]) and None
+    )
     assert questions_of(store, tmp_path / "file") == 5
 
 
@@ -358,7 +381,13 @@ def test_a_file_that_was_edited_is_refused_line_by_line(odd: Store, tmp_path: Pa
     backed_up(odd, tmp_path / "file")
     lines = lines_of(tmp_path / "file")
     for at, line in enumerate(lines):
-        edits = [[], [line, line], [line.replace(b"1", b"2", 1)], [lines[at - 1], line], [b"(1);DROP TABLE odd\n"]]
+        edits = [
+            [],
+            [line, line],
+            [line.replace(b"1", b"2", 1)],
+            [lines[at - 1], line],
+            [b"(1);DROP TABLE odd\n"],
+        ]
         for edit in edits:
             if edit == [line]:
                 continue
@@ -370,7 +399,10 @@ def test_a_file_of_another_schema_is_refused_by_the_name_of_the_table(
     odd: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backed_up(odd, tmp_path / "file")
-    other = ODD_SCHEMA.replace("counted (id", "counted (more TEXT, id") + "CREATE TABLE new (id INTEGER PRIMARY KEY);"
+    other = (
+        ODD_SCHEMA.replace("counted (id", "counted (more TEXT, id")
+        + "CREATE TABLE new (id INTEGER PRIMARY KEY);"
+    )
     backup.SCHEMA.write_text(other)
     refused(tmp_path / "file", "with other tables counted, new: restore it with the version", other)
     backup.SCHEMA.write_text(ODD_SCHEMA.replace("-- named by the one before", "\n  -- another comment"))
@@ -433,7 +465,12 @@ def test_the_file_is_its_owners_alone_and_replaced_only_when_told(
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [NODE, "dev/run.mjs", "backup", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [NODE, "dev/run.mjs", "backup", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
@@ -487,7 +524,9 @@ def test_the_database_of_a_worker_comes_back_in_a_new_state_and_answers_the_same
         done = command("restore", str(file), "--persist", str(new))
         assert done.returncode == 0, done.stderr + done.stdout
         after = database_of(new)
-        assert {name: len(rows) for name, rows in after.items()} == {name: len(rows) for name, rows in before.items()}
+        assert {name: len(rows) for name, rows in after.items()} == {
+            name: len(rows) for name, rows in before.items()
+        }
         assert after == before
         again = command("restore", str(file), "--persist", str(new))
         assert (again.returncode, "there are rows in" in again.stderr) == (1, True)
