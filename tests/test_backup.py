@@ -411,7 +411,7 @@ def test_a_file_of_another_schema_is_refused_by_the_name_of_the_table(
 
 def test_a_database_with_other_tables_than_the_schema_is_refused(odd: Store, tmp_path: Path) -> None:
     odd.connection.executescript("DROP TABLE loose; CREATE TABLE theirs (a)")
-    with pytest.raises(BackupError, match="other tables than schema.sql: loose, theirs"):
+    with pytest.raises(BackupError, match=r"other tables than schema\.sql: loose, theirs"):
         backed_up(odd, tmp_path / "file")
     assert not (tmp_path / "file").exists()
 
@@ -512,7 +512,7 @@ def test_the_database_of_a_worker_comes_back_in_a_new_state_and_answers_the_same
             return [
                 server.rows(rotated, "get_stats", **window, group_by=["event_name"]),
                 server.rows(rotated, "query_events", **window, limit=200),
-                server.rows(rotated, "timeseries", **window, metric="uniques"),
+                server.rows(rotated, "timeseries", **window, metric="visitors"),
                 server.post("/v1/export", asked, keys["sk"]).json["rows"],
             ]
 
