@@ -554,7 +554,7 @@ COMMANDS: Final = {
 
 
 def parser() -> argparse.ArgumentParser:
-    # --remote and --persist are dev/keys.mjs's own: it picks the store before this program runs.
+    # --remote and --persist are dev/operate.mjs's own: it picks the store before this program runs.
     root = argparse.ArgumentParser(
         prog="npm run keys --",
         description="Accounts, projects and their API keys. --remote: those of the deployed Worker.",

@@ -9,7 +9,7 @@ const python = (...args) => [PYTHON, ...args];
 
 // schema.sql only creates what is missing, so every deploy may apply it; it has to come before the code that needs it.
 const remoteSchema = (args) =>
-  args.includes("--dry-run") ? [] : [[...wrangler(), "d1", "execute", "millimetric", "--remote", "--yes", "--file", "schema.sql"]];
+  args.includes("--dry-run") ? [] : [[...wrangler(), "d1", "execute", "DB", "--remote", "--yes", "--file", "schema.sql"]];
 
 // Two processes share the night's tests (tests/conftest.py says how); each starts a Worker of its own.
 const halves = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "25"];
@@ -22,6 +22,7 @@ const tasks = {
   nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...halves, ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   audit: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", "audit", ...args]] },
+  backup: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/backup.mjs", ...args]] },
   lint: { needs: ["venv"], commands: () => [python("-m", "ruff", "check", "."), python("-m", "mypy")] },
   script: { needs: ["node"], commands: (args) => [[node22(), "dev/script.mjs", ...args]] },
   bench: {

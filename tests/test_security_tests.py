@@ -1,4 +1,4 @@
-"""docs/security-tests.md: every line of the security list names tests that exist; what is open stands here, by name."""
+"""docs/security-tests.md: every line of the security list names tests that exist."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ import pytest
 from tests.house import ROOT
 from tests.test_contract import NODES, named_in
 
-#: What no test holds yet, and why.
-OPEN = {
-    "T-BAK-1": "wrangler's export rounds 63-bit integers, and there is no other",
-}
 CELLS = re.compile(r"\| (T-[A-Z]+-[A-Z]?\d+) \| (.+) \| ([^|]+) \|")
 #: How many lines each part of the list has.
 PARTS = {"KEY": 10, "TIME": 1, "ISO": 8, "SQL": 5, "FLT": 23, "FUZZ": 7, "KILL": 6, "LEAK": 2, "INJ": 7, "LOG": 3,
@@ -34,11 +30,8 @@ ROWS = table()
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_every_line_names_tests_that_exist_or_is_open_by_name(row: str) -> None:
+def test_every_line_names_tests_that_exist(row: str) -> None:
     said = ROWS[row]
-    if row in OPEN:
-        assert said == "open", "it names a test now: take it out of OPEN"
-        return
     assert NODES.fullmatch(said), f"{row} names no test"
     for node in re.findall(r"`([^`]+)`", said):
         file, _, name = node.partition("::")
@@ -46,6 +39,5 @@ def test_every_line_names_tests_that_exist_or_is_open_by_name(row: str) -> None:
 
 
 def test_no_line_of_the_list_is_missing() -> None:
-    assert OPEN.keys() <= ROWS.keys()
     parts = [row.split("-")[1] for row in ROWS]
     assert {part: parts.count(part) for part in parts} == PARTS
