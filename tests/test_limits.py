@@ -201,6 +201,20 @@ def test_an_isolate_keeps_the_most_recent_buckets_and_no_more() -> None:
     assert len(buckets._buckets) == 10_000
 
 
+def test_the_buckets_that_are_kept_are_those_last_used() -> None:
+    buckets, rate = Buckets(), Rate(1, 1)
+    for number in range(10_000):
+        buckets.take("batch", f"prj_{number}", rate, 0)
+    assert buckets.take("batch", "prj_0", rate, 1) == 999
+    buckets.take("batch", "one more", rate, 1)
+    assert [buckets.take("batch", name, rate, 1) for name in ("prj_0", "prj_1")] == [999, 0]
+
+
+def test_a_clock_that_goes_back_takes_nothing_away() -> None:
+    buckets, rate = Buckets(), Rate(500, 2)
+    assert [buckets.take("read", "p", rate, now_ms) for now_ms in (1_000, 990, 990, 1_001)] == [0, 0, 2, 1]
+
+
 @pytest.mark.worker
 def test_the_worker_limits_batches_and_its_platform_limits_failed_authentications(worker: Runtime) -> None:
     keys = worker.account("pro")["projects"][0]

@@ -195,6 +195,8 @@ def test_nothing_a_stranger_sends_is_in_the_log(house: InProcess) -> None:
 @pytest.mark.parametrize(
     ("address", "network"),
     [("203.0.113.77", "203.0.113.0/24"), ("2001:db8:a:b::1", "2001:db8:a::/48"), ("2001:db8::1", "2001:db8::/48"),
+     ("255.255.255.255", "255.255.255.0/24"), ("2555.255.255.255", "2555.255.25.0/24"), ("1.2", "1.2.0/24"),
+     ("2001:db8:85a3:8d3:1319:8a2e:370:7348", "2001:db8:85a3::/48"), ("20010:db8::1", "2001:db8::/48"),
      ("::1", "::/48"), ("::ffff:203.0.113.7", "::/48"), ("", ""), ("x", "")],
 )  # fmt: skip
 def test_an_address_is_kept_as_its_network(address: str, network: str) -> None:
