@@ -131,6 +131,7 @@ def test_behind_the_bucket_the_platform_decides_and_when_it_is_away_a_verified_k
     assert platform.asked == [f"track:{project['id']}"]
     if status == 429:
         assert (answer.headers["retry-after"], answer.json["retry_after_s"]) == ("10", 10)
+        assert answer.json["details"] == {"route": "track"}
 
 
 def test_the_platform_is_asked_for_several_calls_at_a_time_and_none_is_lost(house: InProcess) -> None:
@@ -161,6 +162,7 @@ def test_prepaid_calls_of_the_most_recent_projects_are_kept_and_no_more() -> Non
         buckets.prepay(str(number), 1)
     assert len(buckets._prepaid) == 10_000
     assert [buckets.spend(str(number)) for number in (499, 500, 500)] == [False, True, False]
+    assert len(buckets._prepaid) == 9_999, "nothing is kept of those that are spent"
 
 
 def test_one_isolate_alone_never_meets_a_limit_of_the_platform() -> None:

@@ -145,6 +145,13 @@ def test_a_condition_that_makes_no_sense_is_refused_by_name(condition: dict[str,
     assert reason in str(refused.value)
 
 
+def test_what_a_field_may_be_is_said() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Filter.model_validate({"field": "color", "value": 1})
+    (error,) = refused.value.errors()
+    assert error["ctx"] == {"allowed": [*DIMENSIONS, "properties.<key>"]}
+
+
 @pytest.mark.parametrize(
     "condition",
     [
