@@ -76,6 +76,13 @@ class TestToken:
         token = mint_token("sk", "live", secrets.choice)
         assert repr(token) == f"Token(sk_live_{token.prefix}_[REDACTED])"
 
+    def test_a_key_that_was_handed_out_once_stays_a_key_with_the_same_digest(self) -> None:
+        token = parse_token("rk_live_a4c123b1_" + "wWD25RQ4F5ZR3qa7yEeeby3abP3E2Zs8IQ9Y7aJZqhB4Eaj77")
+        assert token is not None
+        assert (token.kind, token.env, token.prefix) == ("rk", "live", "a4c123b1")
+        expected = "4158737b7a7d54278afb65fa88553e95cfec48192ffdd08c38a22d9f321262d0"
+        assert digest(token, bytes(range(32))).hex() == expected
+
     def test_a_digest_depends_on_the_pepper_and_on_every_part(self) -> None:
         first, second = (mint_token("rk", "live", random.Random(seed).choice) for seed in (1, 2))
         pepper = bytes(32)
@@ -238,6 +245,9 @@ class TestKeyStore:
         key = house.account()["projects"][0]["rk"]
         assert house.post("/mcp", LIST, key).status == 200
         house.kv.entries.clear()
+        asked = house.faults.d1_calls
+        assert house.post("/mcp", LIST, key).status == 200
+        assert house.faults.d1_calls == asked, "neither for the key nor for its account"
         house.db.connection.execute("PRAGMA foreign_keys = OFF")
         house.db.connection.execute("DELETE FROM api_keys")
         assert house.post("/mcp", LIST, key).status == 200
@@ -249,6 +259,13 @@ class TestKeyStore:
         bucket = look_ups()
         assert [bucket.take(0) for _ in range(21)] == [True] * 20 + [False]
         assert [bucket.take(now_ms) for now_ms in (199, 200, 399, 400)] == [False, True, False, True]
+
+    def test_nobody_hears_that_a_key_is_unknown_when_too_many_were(self, house: InProcess) -> None:
+        store = house.wiring().gate._keys
+        for _ in range(20):
+            assert asyncio.run(store.key(mint_token("rk", "live", secrets.choice))) is None
+        with pytest.raises(AccessUnavailableError, match="too many keys that KV does not know"):
+            asyncio.run(store.key(mint_token("rk", "live", secrets.choice)))
 
     def test_the_names_of_records_in_kv(self) -> None:
         assert key_name("rk", "live", "0011aabb") == "key:v1:rk:live:0011aabb"
