@@ -23,6 +23,7 @@ from access.token import digest, kind_of, mint_token, parse_token
 from analytics.scope import Project
 from storage.database import Result, Statement
 from storage.key_store import (
+    KV_BUDGET_S,
     account_from_json,
     account_name,
     account_to_json,
@@ -194,6 +195,7 @@ class TestKeyStore:
         assert other.post("/mcp", LIST, mint_token("rk", "live", secrets.choice).text).status == 401
 
     def test_a_kv_that_never_answers_is_not_waited_for(self, house: InProcess) -> None:
+        assert KV_BUDGET_S == 1.0
         key = house.account()["projects"][0]["rk"]
         assert restarted(house, kv=Silent()).post("/mcp", LIST, key).status == 200
 
@@ -275,17 +277,20 @@ class TestKeyStore:
         house.account()
         keys = house.account("pro", "Site", "Shop")
         house.account()
-        token = parse_token(keys["projects"][1]["rk"])
-        assert token is not None
+        tokens = [parse_token(text) for text in (keys["projects"][1]["rk"], keys["account"]["ak"])]
 
         async def known() -> list[Any]:
             store = restarted(house).wiring().gate._keys
-            return [await store.key(token), await store.account(keys["account"]["id"])]
+            return [
+                *[await store.key(token) for token in tokens if token],
+                await store.account(keys["account"]["id"]),
+            ]
 
         in_kv = asyncio.run(known())
         house.kv.entries.clear()
-        key, account = asyncio.run(known())
-        assert in_kv == [key, account]
+        key, whole, account = asyncio.run(known())
+        assert in_kv == [key, whole, account]
+        assert (whole.kind, whole.project_id) == ("ak", None)
         assert (key.kind, key.project_id, key.status) == ("rk", keys["projects"][1]["id"], "active")
         assert [one.project.slug for one in account.projects] == ["site", "shop"]
         assert {one.allowed_origins for one in account.projects} == {frozenset({"https://site.example"})}
