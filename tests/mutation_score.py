@@ -1,9 +1,9 @@
 """How many small changes to the modules that guard data the fast tests notice: `python -m tests.mutation_score [FILE …]`.
 
 Each change is made in a process of its own, and the tests that ran its line without it are run there, the shortest first,
-until one fails. A change inside a function is made in the loaded module; one that happens when its module is imported, or
-that went unnoticed in a function called then, is made before anything is loaded. What uses up its processor time counts
-as noticed. What needs no test, and why: tests/equivalent_mutations.py.
+until one fails. A change is made in the loaded module; one that is not only inside a function and went unnoticed there, once
+more before anything is loaded. What uses up its processor time or cannot be imported counts as noticed. What changes
+nothing, and why: tests/equivalent_mutations.py.
 """
 
 from __future__ import annotations
