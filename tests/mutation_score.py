@@ -42,7 +42,7 @@ from tests.test_coverage import GUARDED, SELECTED  # noqa: E402
 MORE = (
     "tests/test_account.py", "tests/test_bad_input.py", "tests/test_forget.py", "tests/test_isolation.py",
     "tests/test_key_forgery.py", "tests/test_kv_copies.py", "tests/test_quota.py", "tests/test_reports.py",
-    "tests/test_restore.py", "tests/test_sql.py", "tests/unit/test_sql_parts.py",
+    "tests/test_restore.py", "tests/test_sql.py", "tests/unit/test_guard.py", "tests/unit/test_sql_parts.py",
 )  # fmt: skip
 TESTS = (*(one for one in SELECTED if one.split("::")[0] not in MORE), *MORE)
 #: Processor time: of the tests that are tried on one change, and what may be added to it before it is ended.
