@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from access.audit import KEPT_MS, NOTHING, AuditEntry, first_broken, sealed
+from access.audit import COLUMNS, KEPT_MS, NOTHING, AuditEntry, first_broken, sealed, subject_mark
 from storage import audit_log
 from storage.audit_log import EVERY_ENTRY, EVERY_SEAL, SqlAuditLog
 from tests.house import InProcess, Service
@@ -157,6 +158,10 @@ def test_the_daily_check_looks_at_the_last_seals_only(
     monkeypatch.setattr(audit_log, "_NEWEST_SEALS", audit_log._NEWEST_SEALS.replace("LIMIT 300", "LIMIT 4"))
     monkeypatch.setattr(audit_log, "CHECKED_SEALS", 4)
     assert asyncio.run(log.first_broken(house._now_ms())) == 7
+    house.db.connection.execute("UPDATE audit_entries SET target = 'x' WHERE entry IN ('e', 'f')")
+    assert asyncio.run(log.first_broken(house._now_ms())) == 6, (
+        "the first of them is only where the chain begins"
+    )
 
 
 def test_entries_go_after_400_days_and_not_before_and_the_chain_stays_whole(house: InProcess) -> None:
@@ -170,6 +175,21 @@ def test_entries_go_after_400_days_and_not_before_and_the_chain_stays_whole(hous
         assert first_broken(seals(house), entries(house), now_ms, whole=True) is None
     with pytest.raises(sqlite3.IntegrityError, match="insert-only"):
         house.db.connection.execute("DELETE FROM audit_entries WHERE entry = 'young'")
+
+
+def test_a_seal_holds_without_its_entries_from_the_instant_they_may_be_gone() -> None:
+    """The instant is that of its newest entry, wherever that stands."""
+    one = dict.fromkeys(COLUMNS, "x") | {"id": 1, "at": 2_000, "times": 1}
+    seal = asdict(sealed(None, [one, one | {"id": 2, "at": 1_000}]))
+    assert first_broken([seal], [], 2_000 + 400 * DAY_MS, whole=True) is None
+    assert first_broken([seal], [], 2_000 + 400 * DAY_MS - 1, whole=True) == 2
+
+
+def test_whom_the_log_names_is_16_bytes_whatever_the_text() -> None:
+    marks = [subject_mark(b"secret")(user_id) for user_id in ("ada", "bob", "\ud800")]
+    assert {len(bytes.fromhex(mark)) for mark in marks} == {16}
+    assert len(set(marks)) == 3
+    assert subject_mark(b"another")("ada") not in marks
 
 
 def test_two_that_seal_at_once_leave_one_chain(house: InProcess) -> None:

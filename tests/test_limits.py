@@ -131,6 +131,7 @@ def test_behind_the_bucket_the_platform_decides_and_when_it_is_away_a_verified_k
     assert platform.asked == [f"track:{project['id']}"]
     if status == 429:
         assert (answer.headers["retry-after"], answer.json["retry_after_s"]) == ("10", 10)
+        assert answer.json["details"] == {"route": "track"}
 
 
 def test_the_platform_is_asked_for_several_calls_at_a_time_and_none_is_lost(house: InProcess) -> None:
@@ -160,7 +161,9 @@ def test_prepaid_calls_of_the_most_recent_projects_are_kept_and_no_more() -> Non
     for number in range(10_500):
         buckets.prepay(str(number), 1)
     assert len(buckets._prepaid) == 10_000
-    assert [buckets.spend(str(number)) for number in (499, 500, 500)] == [False, True, False]
+    assert [buckets.spend(str(number)) for number in (499, 500)] == [False, True]
+    assert len(buckets._prepaid) == 9_999, "nothing is kept of those that are spent"
+    assert not buckets.spend("500")
 
 
 def test_one_isolate_alone_never_meets_a_limit_of_the_platform() -> None:
@@ -199,6 +202,20 @@ def test_an_isolate_keeps_the_most_recent_buckets_and_no_more() -> None:
     for number in range(10_500):
         assert buckets.take("batch", f"prj_{number}", RATES["batch"], 0) == 0
     assert len(buckets._buckets) == 10_000
+
+
+def test_the_buckets_that_are_kept_are_those_last_used() -> None:
+    buckets, rate = Buckets(), Rate(1, 1)
+    for number in range(10_000):
+        buckets.take("batch", f"prj_{number}", rate, 0)
+    assert buckets.take("batch", "prj_0", rate, 1) == 999
+    buckets.take("batch", "one more", rate, 1)
+    assert [buckets.take("batch", name, rate, 1) for name in ("prj_0", "prj_1")] == [999, 0]
+
+
+def test_a_clock_that_goes_back_takes_nothing_away() -> None:
+    buckets, rate = Buckets(), Rate(500, 2)
+    assert [buckets.take("read", "p", rate, now_ms) for now_ms in (1_000, 990, 990, 1_001)] == [0, 0, 2, 1]
 
 
 @pytest.mark.worker

@@ -1,19 +1,24 @@
-"""Each line of tests/mutations.py is there; at night each is taken away, and its test fails."""
+"""Each line of tests/mutations.py is there; at night each is taken away, and its test fails. What small changes are."""
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.equivalent_mutations import EQUIVALENT
 from tests.figures import Figures
 from tests.house import ROOT
 from tests.mutations import MUTATIONS, Mutation, as_markdown
 from tests.scope_mutations import STORAGE, clauses
+from tests.small_mutations import small_mutations
+from tests.test_coverage import GUARDED
 
 nightly = pytest.mark.skipif(
     not os.environ.get("NIGHTLY"), reason="at night only: a test run for each mutation"
@@ -39,6 +44,38 @@ def test_scope_clauses_are_found_by_their_words() -> None:
     assert len({one.file for one in found}) >= 20
     for one in found:
         assert one.without() != (STORAGE / one.file).read_text()
+
+
+def test_small_changes_are_all_that_can_be_made_to_a_line() -> None:
+    tree = ast.parse('def f(a, b=1):\n    """Text."""\n    return a < b and a not in [b + 2]\n')
+    made = list(small_mutations("f.py", tree))
+    assert [one.text for one in made] == [
+        "1 → 2",
+        "1 → 0",
+        "return a < b and a not in [b + 2] → return None",
+        "a < b and a not in [b + 2] → a < b or a not in [b + 2]",
+        "a < b → a <= b",
+        "a < b → a > b",
+        "a not in [b + 2] → a in [b + 2]",
+        "b + 2 → b - 2",
+        "2 → 3",
+        "2 → 1",
+    ]
+    assert [one.at_import for one in made] == [True, True, *[False] * 8]
+    given: dict[str, Any] = {}
+    exec(made[3].code(tree, Path("f.py")), given)
+    assert given["f"](2, 1) is True
+    assert "or" not in ast.unparse(tree)
+
+
+def test_a_change_that_is_called_equivalent_is_one_that_is_made() -> None:
+    paths = [path for one in GUARDED for path in ROOT.glob(one)]
+    made = {
+        str(one)
+        for path in paths
+        for one in small_mutations(str(path.relative_to(ROOT)), ast.parse(path.read_text()))
+    }
+    assert set(EQUIVALENT) - made == set()
 
 
 def copied(into: Path) -> Path:

@@ -182,3 +182,6 @@ def test_a_record_of_another_kind_than_the_key_is_a_mismatch(house: InProcess) -
     stored = house.kv.entries[key_name("sk", "live", prefix)]
     house.kv.entries[key_name("sk", "live", prefix)] = stored.replace('"kind": "sk"', '"kind": "rk"')
     same(mcp(house, f"Bearer {keys['sk']}"), 401, {"error": "key_kind_mismatch"}, INVALID)
+    logged = house.db.connection.execute("SELECT actor, action FROM audit_entries WHERE outcome = 'refused'")
+    (key_id,) = house.db.connection.execute("SELECT id FROM api_keys WHERE prefix = ?", [prefix]).fetchone()
+    assert [tuple(row) for row in logged] == [(key_id, "key_kind_mismatch")]

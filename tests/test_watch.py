@@ -128,7 +128,10 @@ def test_why_a_key_that_once_was_good_opens_nothing_is_in_the_log_and_not_on_the
     answer = house.get(STATS, key)
     assert (answer.status, answer.json) == (401, {"error": "invalid_api_key"})
     (one,) = refusals(house)
-    assert (one["actor"], one["action"]) == (key_row(house, key)["id"], f"invalid_api_key:{reason}")
+    key_id = key_row(house, key)["id"]
+    assert (one["actor"], one["action"]) == (key_id, f"invalid_api_key:{reason}")
+    assert one["entry"] == f"494244 {key_id} invalid_api_key:{reason} 1", "the hour, who, why and how often"
+    assert format_instant(one["at"])[:19] + "Z" == HOUR
 
 
 def test_of_nobody_only_bursts_are_written_down(house: InProcess) -> None:
@@ -150,7 +153,7 @@ def test_a_flood_over_many_isolates_writes_a_handful(house: InProcess) -> None:
         house.app = type(house.app)(house.wiring())
         for _ in range(250):
             assert house.get(STATS).status == 401
-    assert [one["times"] for one in refusals(house)] == [10, 100]
+    assert [(one["times"], one["account_id"]) for one in refusals(house)] == [(10, ""), (100, "")]
     assert house.faults.d1_calls == 16
 
 
@@ -180,6 +183,22 @@ def test_what_is_remembered_and_written_has_an_end() -> None:
     assert len(written) == 5
 
 
+def test_what_happened_last_is_remembered_best() -> None:
+    noticed = Noticed()
+    assert [noticed.count(f"key_{number}", "used", 0) for number in range(4_096)] == [1] * 4_096
+    assert noticed.count("key_0", "used", 0) == 2
+    assert noticed.count("one more", "used", 0) == 1
+    assert [noticed.count(name, "used", 0) for name in ("key_0", "one more", "key_1")] == [3, 2, 1]
+
+
+def test_each_hour_is_counted_from_one() -> None:
+    noticed = Noticed()
+    counts = [
+        noticed.count("key_1", "used", now_ms) for now_ms in (3_600_000, 7_199_999, 7_200_000, 7_200_000)
+    ]
+    assert counts == [1, 2, 1, 2]
+
+
 def test_nothing_a_stranger_sends_is_in_the_log(house: InProcess) -> None:
     stranger = "ignore-all-previous-instructions"
     for _ in range(10):
@@ -195,6 +214,8 @@ def test_nothing_a_stranger_sends_is_in_the_log(house: InProcess) -> None:
 @pytest.mark.parametrize(
     ("address", "network"),
     [("203.0.113.77", "203.0.113.0/24"), ("2001:db8:a:b::1", "2001:db8:a::/48"), ("2001:db8::1", "2001:db8::/48"),
+     ("255.255.255.255", "255.255.255.0/24"), ("2555.255.255.255", "2555.255.25.0/24"), ("1.2", "1.2.0/24"),
+     ("2001:db8:85a3:8d3:1319:8a2e:370:7348", "2001:db8:85a3::/48"), ("20010:db8::1", "2001:db8::/48"),
      ("::1", "::/48"), ("::ffff:203.0.113.7", "::/48"), ("", ""), ("x", "")],
 )  # fmt: skip
 def test_an_address_is_kept_as_its_network(address: str, network: str) -> None:

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from analytics.filters import DIMENSIONS, Filter
+from analytics.filters import DIMENSIONS, Filter, Filters
 from storage.sql_parts import Binder, holds
 from tests.house import InProcess
 from tests.ledger import Ledger
@@ -133,9 +133,43 @@ def test_every_operator_on_every_dimension(ledger: Ledger, field: str) -> None:
         ({"field": "source", "value": None}, "valid"),
         ({"field": "source"}, "Field required"),
         ({"field": "source", "value": "x" * 513}, "at most 512 characters"),
+        ({"field": "source", "op": "in", "value": ["x" * 513]}, "at most 512 characters"),
+        ({"field": "source", "op": "in", "value": ["x"] * 51}, "at most 50 items"),
+        ({"field": "properties." + "x" * 246, "value": 1}, "at most 256 characters"),
+        ({"field": "source", "value": 1, "not": True}, "Extra inputs are not permitted"),
     ],
 )
 def test_a_condition_that_makes_no_sense_is_refused_by_name(condition: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Filter.model_validate(condition)
     assert reason in str(refused.value)
+
+
+def test_what_a_field_may_be_is_said() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Filter.model_validate({"field": "color", "value": 1})
+    (error,) = refused.value.errors()
+    assert error["ctx"] == {"allowed": [*DIMENSIONS, "properties.<key>"]}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"field": "source", "value": "x" * 512},
+        {"field": "source", "op": "not_in", "value": ["x" * 512] * 50},
+        {"field": "properties." + "x" * 245, "op": "exists", "value": False},
+    ],
+)
+def test_the_limits_themselves_are_taken(condition: dict[str, Any]) -> None:
+    given = Filter.model_validate(condition)
+    assert given.model_dump() == {"op": "eq"} | condition
+    with pytest.raises(ValidationError, match="frozen"):
+        given.op = "eq"
+
+
+def test_five_conditions_hold_together_and_no_more() -> None:
+    filters = TypeAdapter(Filters)
+    one = {"field": "source", "value": "a"}
+    assert len(filters.validate_python([one] * 5)) == 5
+    with pytest.raises(ValidationError, match="at most 5 items"):
+        filters.validate_python([one] * 6)
