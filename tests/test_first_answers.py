@@ -173,6 +173,15 @@ def test_a_funnel_counts_visitors_from_step_to_step(service: Service, project: d
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("to", ["2026-06-01", "2026-06-01T15:20:00Z", "2026-06-02", "2026-06-02T15:20:00Z"])
+def test_a_funnel_may_span_as_many_days_as_roll_ups_tell_visitors_apart_and_more(
+    service: Service, project: dict[str, str], to: str
+) -> None:
+    window = {"from_": "2026-03-01", "to": to}  # 92 whole days, or 93, and a part of one
+    rows = service.rows(project["rk"], "funnel", **window, steps=["$pageview", "signup"])
+    assert [row["visitors"] for row in rows] == [3, 2]
+
+
 def test_a_funnel_can_be_filtered_and_split(service: Service, project: dict[str, str]) -> None:
     rows = service.rows(project["rk"], "funnel", **MAY, steps=["$pageview", "signup"], breakdown="medium")
     assert [(row["medium"], row["step"], row["visitors"]) for row in rows] == [

@@ -17,7 +17,7 @@ from storage.counting import Counted, Counting, with_clause
 from storage.database import Statement
 from storage.event_stats import counted
 from storage.sql_parts import Binder, days_of, holds, named, named_of
-from storage.tiers import NAME_KIND, TAILS
+from storage.tiers import NAME_KIND
 
 _BEFORE: Final = "ORDER BY ts, event, name ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
 #: Following a visitor who took the first step costs about as much as reading this many later events.
@@ -180,7 +180,7 @@ def _first_step(binder: Binder, numbers: Sequence[int], question: FunnelQuestion
     """Rows `project, uniques` of the visitors who took the first step: from the roll-ups where they can tell."""
     step, window = question.steps[0], Window(question.from_, question.to)
     counting = Counting(numbers, window, (), step.event, events=False)
-    if not step.filters and 0 < len(counting.whole_days) <= TAILS:
+    if not step.filters and len(counting.whole_days) > 0 and counting.within_tails:
         return counted(binder, counting)
     filters = "".join(f" AND {holds(binder, one)}" for one in step.filters)
     source = named(binder, numbers, window, [step.event])
