@@ -10,7 +10,8 @@ CANARIES: set[str] = set()
 
 #: Long enough, or words of their own, so that the random letters of a cursor are none of them.
 _FORBIDDEN = re.compile(
-    r"Traceback|File \"|\.py\b|pyodide|\bwasm\b|D1_(?:[A-Z]+_)?ERROR|SQLITE_|at offset|KV GET|KV PUT|site-packages|input_value"
+    r"Traceback|File \"|\.py\b|pyodide|\bwasm\b|D1_(?:[A-Z]+_)?ERROR|SQLITE_|at offset|KV GET|KV PUT|site-packages"
+    r"|input_value"
 )
 _SQL = re.compile(
     r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b.{0,200}\b(?:inbox|events|projects|api_keys|accounts|dictionary|daily)\b",

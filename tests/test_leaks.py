@@ -16,6 +16,7 @@ KEY = mint_token("rk", "live", lambda alphabet: alphabet[7]).text
     [
         "Traceback (most recent call last)", 'File "app', "src/web/app.py", "D1_ERROR: x", "no such table: x at offset 3",
         "SQLITE_ERROR", f"key {KEY}", PEPPER, "SELECT 1 FROM events", "input_value='x'", "KV GET failed: 503",
+        "D1_TYPE_ERROR: x", "at wasm-function[12]",
     ],
 )  # fmt: skip
 def test_a_response_that_gives_something_away_fails(text: str) -> None:
