@@ -1,8 +1,7 @@
 // The same tool on the official TypeScript SDK, as its own documentation has it: a Worker over the same D1 database.
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import * as z from "zod";
-
-const DAY_MS = 86_400_000;
+import { topSources } from "./statement.mjs";
 
 const input = z.object({
   from: z.string().describe("Start of the window, inclusive. ISO 8601."),
@@ -20,11 +19,8 @@ function serverFor(env, project) {
   server.registerTool(
     "top_sources",
     { title: "Top traffic sources", description: "Where events and visitors come from.", inputSchema: input, outputSchema: output },
-    async ({ from, to, limit }) => {
-      const { sql, parameters } = JSON.parse(env.STATEMENT);
-      const values = { projects: JSON.stringify([project]), first: Date.parse(from) / DAY_MS, last: Date.parse(to) / DAY_MS - 1, limit: limit + 1 };
-      const { results } = await env.DB.prepare(sql).bind(...parameters.map((name) => values[name])).all();
-      const rows = results.slice(0, limit).map(({ source, medium, events, uniques, paid }) => ({ source, medium, events, uniques, paid_share: paid / events }));
+    async (asked) => {
+      const rows = await topSources(env, project, asked);
       return { content: [{ type: "text", text: JSON.stringify(rows) }], structuredContent: { rows } };
     },
   );
