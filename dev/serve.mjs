@@ -38,6 +38,12 @@ function options() {
   return { ...values, port: Number(values.port), persist: path.resolve(values.persist) };
 }
 
+function nameAndValue(given) {
+  const [name, ...rest] = given.split("=");
+  if (!name || rest.length === 0) throw new Error(`--var ${given}: expected NAME=VALUE, for example --var LOG_REQUESTS=errors`);
+  return [name, rest.join("=")];
+}
+
 async function serve(options) {
   const say = options.quiet ? () => {} : console.log;
   const source = path.resolve(options.source ?? path.dirname(config.main));
@@ -46,7 +52,7 @@ async function serve(options) {
   }
   if (options.fresh) deleteState(options.persist);
   const secrets = devSecrets(options.persist);
-  const vars = Object.fromEntries(options.var.map((one) => [one.split("=", 1)[0], one.slice(one.indexOf("=") + 1)]));
+  const vars = Object.fromEntries(options.var.map(nameAndValue));
   const bindings = { ...vars, ...secrets, ...Object.fromEntries(options["omit-secret"].map((name) => [name, undefined])) };
 
   say("starting the Worker …");
