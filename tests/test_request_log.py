@@ -15,7 +15,7 @@ import pytest
 from access.token import mint_token
 from tests.house import ROOT, Answer, InProcess, Service
 from tests.runtime import Runtime
-from web.app import App
+from web.app import _FILES, App
 from web.request_log import RequestLog, Wanted
 
 WINDOW = {"from_": "2026-05-01", "to": "2026-06-01"}
@@ -73,7 +73,7 @@ def test_what_was_refused_or_failed_says_so(house: InProcess, monkeypatch: pytes
     house.rpc(keys["rk"], "tools/call", {"name": "get_stats", "arguments": {"from": SECRET}}, **at)
     house.get(f"/{SECRET}", **at)
     house.request(SECRET, "/mcp")
-    monkeypatch.setattr("web.app.serve_openapi", lambda _request: 1 / 0)
+    monkeypatch.setitem(_FILES, "/openapi.json", lambda _request: 1 / 0)
     house.get("/openapi.json", **at)
     told = [
         (line["path"], line["status"], line.get("rpc"), line.get("tool"), line["error"]) for line in lines

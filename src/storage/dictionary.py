@@ -69,9 +69,8 @@ def select_unknown_events(numbers: Sequence[int], names: Sequence[str]) -> State
     """Rows `name, value`: each name that was never received with itself, then with some that were, the nearest in the order
     of texts first.
     """
-    rows = MAX_NEAR + 4 * len(names) * len(
-        numbers
-    )  # where it begins, and where it finds the end, count as well
+    # Both ways, for each name and project: where it begins, and where it finds the end, count as well.
+    rows = MAX_NEAR + 4 * len(names) * len(numbers)
     return Statement(_UNKNOWN_EVENTS, (json.dumps(list(numbers)), json.dumps(list(names)), rows))
 
 

@@ -24,8 +24,11 @@ from web.openapi import serve_openapi
 from web.origins import is_local
 from web.rest import REST_ROUTES, only, readable_by_page, serve_rest
 
+_HEALTH: Final = "/healthz"
+#: What everybody may read, and no key opens.
+_FILES: Final = {"/v1/a.js": serve_script, "/openapi.json": serve_openapi}
 #: Where there is something; the log names no other path.
-_PATHS: Final = frozenset({"/healthz", "/v1/a.js", "/openapi.json", *ENDPOINTS, *REST_ROUTES})
+_PATHS: Final = frozenset({_HEALTH, *_FILES, *ENDPOINTS, *REST_ROUTES})
 
 _BARE_CHALLENGE: Final = 'Bearer realm="millimetric"'
 _TOKEN_CHALLENGE: Final = 'Bearer realm="millimetric", error="invalid_token"'  # noqa: S105
@@ -96,14 +99,12 @@ class App:
         return error_response(500, "internal_error", {"request_id": self._house.request_id})
 
     async def _route(self, request: Request) -> Response:
-        if request.path == "/healthz":
+        if request.path == _HEALTH:
             return only(request, "GET") or await self._health()
         if is_local(request.host) and not is_local(_named_host(request)):
             raise Refusal(403, "host_not_allowed")
-        if request.path == "/v1/a.js":
-            return serve_script(request)
-        if request.path == "/openapi.json":
-            return serve_openapi(request)
+        if request.path in _FILES:
+            return _FILES[request.path](request)
         with self._house.concurrency.working_on(request) as counted:
             return await self._serve(counted)
 
