@@ -108,11 +108,9 @@ def check_schema(tables: Sequence[Table]) -> None:
     """The database must have the tables of schema.sql and no other. Errors: BackupError."""
     (found,) = query("SELECT name, coalesce(sql, '') AS sql FROM sqlite_master WHERE type = 'table'")
     there = {row["name"]: sql.digest_of(row["sql"]) for row in found if not row["name"].startswith("_cf_")}
-    known = {table.name: table.digest for table in tables}
-    other = sorted(name for name in there.keys() | known.keys() if there.get(name) != known.get(name))
-    if other:
+    if other := sql.different(there, tables):
         raise BackupError(
-            f"the database has other tables than schema.sql: {', '.join(other)}. `npm run deploy` applies it"
+            f"the database has other tables than schema.sql: {other}. `npm run deploy` applies it"
         )
 
 

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from dev.backup_tables import ROW, Table
+from dev.backup_tables import ROW, Table, different
 
 FORMAT: Final = {"format": "millimetric backup", "version": 1}
 _COMPRESSION: Final = 5
@@ -99,7 +99,11 @@ def checked(path: Path, tables: Sequence[Table]) -> dict[str, dict[str, Any]]:
     header = _in_braces(next(lines, ""), said)
     if {name: header.get(name) for name in FORMAT} != FORMAT:
         raise BackupError(f"{path} is no backup of this version: it begins with {json.dumps(header)[:80]}")
-    _compare(path, header.get("tables", {}), tables)
+    if other := different(header.get("tables", {}), tables):
+        raise BackupError(
+            f"{path} is of another version of schema.sql, with other tables {other}: restore it with the version"
+            " of this project that made it, then update"
+        )
     for table in tables:
         if _in_braces(next(lines, ""), said) != {"table": table.name, "columns": list(table.columns)}:
             raise _altered(path, f"{table.name} does not begin where it should")
@@ -127,16 +131,6 @@ def rows_of(path: Path) -> Iterator[tuple[str, str]]:
             yield name, line
         else:
             name = json.loads(line).get("table", "")
-
-
-def _compare(path: Path, written: dict[str, str], tables: Sequence[Table]) -> None:
-    known = {table.name: table.digest for table in tables}
-    other = sorted(name for name in written.keys() | known.keys() if written.get(name) != known.get(name))
-    if other:
-        raise BackupError(
-            f"{path} is of another version of schema.sql, with other tables {', '.join(other)}: restore it with the version"
-            " of this project that made it, then update"
-        )
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -74,6 +74,14 @@ def digest_of(sql: str) -> str:
     return sha256(re.sub(r" ?([(),]) ?", r"\1", bare).strip().encode()).hexdigest()[:16]
 
 
+def different(digests: Mapping[str, str], tables: Sequence[Table]) -> str:
+    """The names of the tables that are not the same there, or only on one side, with commas; empty when all are."""
+    known = {table.name: table.digest for table in tables}
+    return ", ".join(
+        sorted(name for name in digests.keys() | known.keys() if digests.get(name) != known.get(name))
+    )
+
+
 def _referred_to(database: sqlite3.Connection, name: str) -> set[str]:
     return {row[2] for row in database.execute(f"PRAGMA foreign_key_list({quoted(name)})")}
 
