@@ -285,8 +285,10 @@ def _log(event: str, error: BaseException, request_id: str = "") -> None:
 
 
 def _print(line: Mapping[str, Any]) -> None:
-    """One line, in ASCII: whatever control characters a text holds, they do not end it."""
-    print(json.dumps(line))
+    """One line, in ASCII: whatever control characters a text holds, they do not end it. Not with print(), whose way through
+    Python's files to the same console takes 0.2 ms more.
+    """
+    js.console.log(json.dumps(line))
 
 
 def _wanted(env: Any) -> Wanted:

@@ -85,15 +85,20 @@ function visible(env) {
   return (shown ??= Object.fromEntries(Object.entries(env).filter(([name]) => !HOST_BINDINGS.includes(name))));
 }
 
+// Only an address that ends like it is parsed: that is done for each request.
+function asksToBoot(url) {
+  return url.endsWith(BOOT_PATH) && new URL(url).pathname === BOOT_PATH;
+}
+
 async function call(handler, argument, env, ctx) {
   running ??= boot(env);
   const python = await running;
-  return python.callWithOptions({ relaxed: true, promising: true }, handler, argument, ctx, visible(env));
+  return python.callPromising(handler, argument, ctx, visible(env));
 }
 
 export default {
   async fetch(request, env, ctx) {
-    if (new URL(request.url).pathname !== BOOT_PATH) return call("fetch", request, env, ctx);
+    if (!asksToBoot(request.url)) return call("fetch", request, env, ctx);
     running = boot(env); // also how changed source is taken
     await running;
     return new Response(null, { status: 204 });

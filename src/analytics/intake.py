@@ -47,37 +47,43 @@ def parse_json(body: bytes) -> Any:
 
 
 def _walk(root: Any) -> None:
-    pending: list[tuple[Any, int]] = [(root, 1)]
-    while pending:
-        value, depth = pending.pop()
-        if isinstance(value, str):
-            _check_text(value)
-        elif isinstance(value, bool) or value is None:
-            continue
-        elif isinstance(value, int):
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise RefusedJsonError(
-                    "number_out_of_range", f"an integer beyond ±{MAX_INTEGER}; send it as text"
-                )
-        elif isinstance(value, float):
-            if not math.isfinite(value):
+    """Looks at every value, one level of nesting after the other."""
+    level, depth = [root], 1
+    while level:
+        inside: list[Any] = []
+        for value in level:
+            kind = type(value)
+            if kind is str:
+                if len(value) > MAX_TEXT or "\0" in value:
+                    raise _refused_text(value)
+            elif kind is dict or kind is list:
+                _check_size(value, depth)
+                if kind is dict:
+                    inside += value  # its keys are texts
+                    inside += value.values()
+                else:
+                    inside += value
+            elif kind is int:
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    raise RefusedJsonError(
+                        "number_out_of_range", f"an integer beyond ±{MAX_INTEGER}; send it as text"
+                    )
+            elif kind is float and not math.isfinite(value):
                 raise RefusedJsonError("number_out_of_range", "a number too large to represent")
-        elif depth > MAX_DEPTH:
-            raise RefusedJsonError("too_deep", f"nested deeper than {MAX_DEPTH} levels")
-        elif isinstance(value, dict):
-            if len(value) > MAX_KEYS:
-                raise RefusedJsonError("too_large", f"an object with more than {MAX_KEYS} keys")
-            for key, member in value.items():
-                _check_text(key)
-                pending.append((member, depth + 1))
-        else:
-            if len(value) > MAX_ITEMS:
-                raise RefusedJsonError("too_large", f"an array with more than {MAX_ITEMS} items")
-            pending.extend((item, depth + 1) for item in value)
+        level, depth = inside, depth + 1
 
 
-def _check_text(text: str) -> None:
+def _check_size(value: dict[str, Any] | list[Any], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise RefusedJsonError("too_deep", f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        if len(value) > MAX_KEYS:
+            raise RefusedJsonError("too_large", f"an object with more than {MAX_KEYS} keys")
+    elif len(value) > MAX_ITEMS:
+        raise RefusedJsonError("too_large", f"an array with more than {MAX_ITEMS} items")
+
+
+def _refused_text(text: str) -> RefusedJsonError:
     if len(text) > MAX_TEXT:
-        raise RefusedJsonError("too_large", f"a text longer than {MAX_TEXT} characters")
-    if "\0" in text:
-        raise RefusedJsonError("invalid_string", "a text with the character U+0000")
+        return RefusedJsonError("too_large", f"a text longer than {MAX_TEXT} characters")
+    return RefusedJsonError("invalid_string", "a text with the character U+0000")
