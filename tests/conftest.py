@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
 from tests import plans
 from tests.answers import against_the_protocol
 from tests.figures import MARK, NIGHT, TOTALS, Figures, added
 from tests.house import ROOT, InProcess, Service
 from tests.runtime import Runtime
+
+#: For runs of which only whether they fail is asked: making the first example that fails smaller can take minutes.
+settings.register_profile("unshrunk", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))
 
 #: Complaints that no single test made: from this process, and from those that pytest-xdist started.
 COMPLAINTS: list[str] = []

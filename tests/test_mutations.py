@@ -102,6 +102,7 @@ def failures(where: Path, tests: str) -> list[str]:
         "not worker",
         "-p",
         "no:cacheprovider",
+        "--hypothesis-profile=unshrunk",
     ]
     environment = {name: value for name, value in os.environ.items() if name != "NIGHTLY"}
     done = subprocess.run(
