@@ -17,12 +17,13 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
+from analytics.window import MS_PER_DAY, format_instant
 from bench.data import Generator
 from bench.ours import Ours, Say
 from bench.programs import ROOT, cpu_ms, resident_mb, stopwatch
 from bench.report import machine
 from load import report
-from load.scenarios import Scenario, Target, scenarios, target
+from load.scenarios import Scenario, Target, gate, scenarios, target
 
 #: Half of them in the first project.
 EVENTS: Final = 200_000
@@ -36,6 +37,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1, help="times the requests of the steady streams")
     parser.add_argument("--events", type=int, default=EVENTS, help="stored before it begins")
     parser.add_argument("--only", choices=_NAMES, action="append", help="only this scenario; may be repeated")
+    parser.add_argument(
+        "--gate", action="store_true", help="only what npm test bears: a minute of reads and single events"
+    )
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     parser.add_argument("--node", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -52,11 +56,18 @@ def main() -> int:
             say(f"storing {chosen.events:,} events …")
             ours.load_directly(generator, 0, say)
             on = target(ours.projects, generator)
+            all_of_them = (
+                gate(on)
+                if chosen.gate
+                else scenarios(on, chosen.seconds, chosen.soak_minutes * 60, chosen.rate)
+            )
+            stored = counted(ours)
             runs = [
                 measured(ours, one, chosen.node, say)
-                for one in scenarios(on, chosen.seconds, chosen.soak_minutes * 60, chosen.rate)
+                for one in all_of_them
                 if not chosen.only or one.name in chosen.only
             ]
+            wrong = report.miscounted(runs, counted(ours) - stored)
         finally:
             ours.stop()
     at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
@@ -66,7 +77,16 @@ def main() -> int:
     print(text)
     if chosen.write:
         report.write(text)
-    return 1 if report.failures(runs) else 0
+    print(wrong or "Every event that was acknowledged was counted once.")
+    return 1 if report.failures(runs) or wrong else 0
+
+
+def counted(ours: Ours) -> int:
+    """All events of all projects, as an account is told."""
+    tomorrow = (int(time.time()) // (MS_PER_DAY // 1000) + 2) * MS_PER_DAY
+    window = {"from": format_instant(tomorrow - 120 * MS_PER_DAY), "to": format_instant(tomorrow)}
+    reply = ours.tool("compare_projects", {**window, "metric": "count"}, "/mcp/account")
+    return sum(row["value"] for row in reply.rows)
 
 
 def measured(ours: Ours, scenario: Scenario, node: Path, say: Say) -> report.Run:

@@ -43,6 +43,17 @@ def failures(runs: Sequence[Run]) -> int:
     return sum(run.errors(stream) for run in runs for stream in run.outcomes)
 
 
+def miscounted(runs: Sequence[Run], counted: int) -> str | None:
+    """What is wrong when so many events more are counted than before the runs; None: nothing. Whoever was given no answer
+    does not know whether theirs was stored."""
+    streams = [(one, run.outcomes[one.name]) for run in runs for one in run.scenario.streams]
+    acknowledged = sum(int(told["statuses"].get("202", 0)) * one.events for one, told in streams)
+    sent = sum(int(told["sent"]) * one.events for one, told in streams)
+    if acknowledged <= counted <= sent:
+        return None
+    return f"{counted:,} events were counted, {acknowledged:,} acknowledged, {sent:,} sent."
+
+
 def text(runs: Sequence[Run], about: str) -> str:
     notes = [f"- **{run.scenario.name}**: {run.scenario.about}{''.join(_unlike(run))}" for run in runs]
     return "\n\n".join([about, table(_HEADS, [row for run in runs for row in _rows(run)]), "\n".join(notes)])

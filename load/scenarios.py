@@ -10,6 +10,12 @@ from typing import Any, Final
 from analytics.window import MS_PER_DAY, format_instant
 from bench.data import Generator
 
+#: Requests a second of the steady streams.
+READS: Final = 100
+SINGLES: Final = 200
+GATE_S: Final = 60
+#: A quarter of what one isolate takes at once before it refuses as overloaded.
+GATE_AT_ONCE: Final = 16
 #: Requests a second of a stream that stands for ordinary use.
 ORDINARY: Final = 20
 BATCH: Final = 100
@@ -30,16 +36,19 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Requests of one kind. `rate`: so many begin each second, whatever becomes of them; or so many `connections` in a
-    closed loop. `after_s`: the stream begins that much later than its scenario."""
+    """Requests of one kind. `rate`: so many begin each second, whatever becomes of them, or when fewer than `at_once` are
+    unanswered; or so many `connections` in a closed loop. `after_s`: the stream begins that much later than its scenario.
+    `events`: how many each request brings."""
 
     name: str
     requests: Sequence[Request]
     seconds: float
     rate: float | None = None
     connections: int | None = None
+    at_once: int | None = None
     drip_ms: int | None = None
     after_s: float = 0.0
+    events: int = 0
 
     def plan(self) -> dict[str, Any]:
         told = {
@@ -48,6 +57,7 @@ class Stream:
             "requests": list(self.requests),
             "rate": self.rate,
             "connections": self.connections,
+            "at_once": self.at_once,
             "drip_ms": self.drip_ms,
             "after_ms": self.after_s * 1000,
         }
@@ -111,13 +121,24 @@ def target(projects: Sequence[Mapping[str, str]], generator: Generator) -> Targe
     return Target(projects, generator.end_day, generator.total)
 
 
+def gate(on: Target, seconds: float = GATE_S) -> list[Scenario]:
+    """What every change must bear: as many requests as a minute of the steady streams, of which every one must succeed. A
+    slow machine takes longer for them, and that is no failure."""
+    reads = Stream("reads", on.reads(), seconds, rate=READS, at_once=GATE_AT_ONCE)
+    track = Stream("track", on.singles(), seconds, rate=SINGLES, at_once=GATE_AT_ONCE, events=1)
+    return [
+        Scenario("reads", "four kinds of reads, 30 days", [reads]),
+        Scenario("single events", "POST /v1/track", [track]),
+    ]
+
+
 def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Scenario]:
-    """`rate` multiplies what a steady stream sends each second. Source of the rates: security.md, the gate column."""
+    """`rate` multiplies what a steady stream sends each second."""
     others = Target(on.projects[2:], on.end_day, on.events)
     quiet = [one for place, one in enumerate(others.reads()) if place % 3 == 0]
     return [
         Scenario(
-            "reads", "four kinds of reads, 30 days", [Stream("reads", on.reads(), seconds, rate=100 * rate)]
+            "reads", "four kinds of reads, 30 days", [Stream("reads", on.reads(), seconds, rate=READS * rate)]
         ),
         Scenario(
             "most reads",
@@ -125,18 +146,20 @@ def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Sc
             [Stream("reads", on.reads(), seconds / 2, connections=16)],
         ),
         Scenario(
-            "single events", "POST /v1/track", [Stream("track", on.singles(), seconds, rate=200 * rate)]
+            "single events",
+            "POST /v1/track",
+            [Stream("track", on.singles(), seconds, rate=SINGLES * rate, events=1)],
         ),
         Scenario(
             "most single events",
             "the same, 16 connections",
-            [Stream("track", on.singles(), seconds / 2, connections=16)],
+            [Stream("track", on.singles(), seconds / 2, connections=16, events=1)],
             allowed=frozenset({"429"}),
         ),
         Scenario(
             "batches",
             f"POST /v1/batch of {BATCH} events",
-            [Stream("batch", on.batches(), seconds, rate=20 * rate)],
+            [Stream("batch", on.batches(), seconds, rate=20 * rate, events=BATCH)],
         ),
         Scenario(
             "noisy neighbour",
@@ -152,7 +175,14 @@ def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Sc
             f"{SLOW_CONNECTIONS} connections take 10 s for each body; the others read as usual",
             [
                 Stream("others", quiet, seconds / 2, rate=ORDINARY),
-                Stream("slow", on.large(), seconds / 2, connections=SLOW_CONNECTIONS, drip_ms=DRIP_MS),
+                Stream(
+                    "slow",
+                    on.large(),
+                    seconds / 2,
+                    connections=SLOW_CONNECTIONS,
+                    drip_ms=DRIP_MS,
+                    events=BATCH,
+                ),
             ],
             allowed=frozenset({"429"}),
         ),
@@ -170,7 +200,7 @@ def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Sc
             "40 reads and 10 single events a second",
             [
                 Stream("reads", on.reads(), soak_s, rate=40),
-                Stream("track", on.singles(), soak_s, rate=10),
+                Stream("track", on.singles(), soak_s, rate=10, events=1),
             ],
         ),
     ]
