@@ -10,6 +10,7 @@ const LOCKS = [
   { file: "vendor.lock", args: ["pyproject.toml", "--group", "pyproject.toml:worker", "--python-version", "3.14"] },
   { file: "dev.lock", args: ["pyproject.toml", "--group", "pyproject.toml:dev", "--universal", "--python-version", "3.11"] },
   { file: "mcp-client.lock", args: ["--group", "pyproject.toml:mcp-client", "--universal", "--python-version", "3.11"] },
+  { file: "fuzz.lock", args: ["pyproject.toml", "--group", "pyproject.toml:fuzz", "--constraint", "dev.lock", "--universal", "--python-version", "3.11"] },
   { file: "bench.lock", args: ["--group", "pyproject.toml:bench", "--universal", "--python-version", "3.11"] },
 ];
 

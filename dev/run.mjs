@@ -30,6 +30,7 @@ const tasks = {
     commands: (args) => [python("-m", "bench", "--node", node22(), ...args)],
   },
   load: { needs: ["node", "venv", "vendor"], commands: (args) => [python("-m", "load", "--node", node22(), ...args)] },
+  fuzz: { needs: ["fuzzVenv"], commands: (args) => [[path.join(ROOT, ".venv-fuzz/bin/python"), "-m", "tests.coverage_fuzz", ...args]] },
   lock: { needs: [], commands: () => [[process.execPath, "dev/lock.mjs"]] },
   deploy: { needs: ["node", "venv", "vendor"], commands: (args) => [...remoteSchema(args), [...wrangler(), "deploy", ...args]] },
   wrangler: { needs: ["node"], commands: (args) => [[...wrangler(), ...args]] },

@@ -37,6 +37,7 @@ const steps = {
   },
   venv: venvStep(".venv", "dev.lock", "Python tools (.venv)"),
   mcp: venvStep(".venv-mcp", "mcp-client.lock", "the MCP client used by tests (.venv-mcp)"),
+  fuzzVenv: venvStep(".venv-fuzz", "fuzz.lock", "Atheris, for CPython 3.11 to 3.13 on Linux, x64 (.venv-fuzz)"),
   benchVenv: venvStep("bench/.venv", "bench.lock", "what the benchmark compares with: DuckDB, FastMCP (bench/.venv)"),
   benchNode: {
     what: "what the benchmark compares with: ClickHouse, 560 MB, and the TypeScript SDK (bench/node_modules)",

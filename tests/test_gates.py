@@ -118,7 +118,7 @@ def test_nothing_committed_looks_like_a_key_or_names_a_registry() -> None:
             assert '"resolved"' not in text or name != "package-lock.json", name
 
 
-@pytest.mark.parametrize("lock", ["vendor.lock", "dev.lock", "mcp-client.lock", "bench.lock"])
+@pytest.mark.parametrize("lock", ["vendor.lock", "dev.lock", "mcp-client.lock", "bench.lock", "fuzz.lock"])
 def test_every_python_package_is_one_version_with_hashes(lock: str) -> None:
     """T-SUP-1: pip is told to require them (dev/setup.mjs)."""
     entries = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())[1:]
