@@ -4,13 +4,13 @@ import fs from "node:fs";
 import readline from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PYTHON, ROOT } from "./setup.mjs";
-import { stateFiles } from "./state.mjs";
+import { stateFiles, writeWhole } from "./state.mjs";
 
 /** Loads the demo once; an interrupted load starts again with the same events, which the Worker recognises. */
 export async function loadDemo({ mf, persist, keys, say }) {
   const { demoStarted, demoLoaded } = stateFiles(persist);
   if (fs.existsSync(demoLoaded)) return;
-  if (!fs.existsSync(demoStarted)) fs.writeFileSync(demoStarted, String(Date.now()));
+  if (!fs.existsSync(demoStarted)) writeWhole(demoStarted, String(Date.now()));
   const now = fs.readFileSync(demoStarted, "utf8");
   const secretKeys = new Map([keys, ...keys.others].flatMap(({ projects }) => projects.map(({ slug, sk }) => [slug, sk])));
 

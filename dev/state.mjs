@@ -30,9 +30,9 @@ export function devSecrets(persist) {
   const isDefault = persist === DEFAULT_PERSIST;
   const known = isDefault && fs.existsSync(DEV_VARS) ? parseEnv(fs.readFileSync(DEV_VARS, "utf8")) : {};
   const secrets = Object.fromEntries(config.secrets.required.map((name) => [name, known[name] ?? randomBytes(32).toString("hex")]));
-  writeSecretFile(file, `${JSON.stringify(secrets, null, 2)}\n`);
+  writeWhole(file, `${JSON.stringify(secrets, null, 2)}\n`);
   if (isDefault && !fs.existsSync(DEV_VARS)) {
-    writeSecretFile(DEV_VARS, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(""));
+    writeWhole(DEV_VARS, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(""));
   }
   return secrets;
 }
@@ -43,15 +43,15 @@ export function readDevKeys(persist) {
 }
 
 export function saveDevKeys(persist, keys) {
-  writeSecretFile(stateFiles(persist).keys, `${JSON.stringify(keys, null, 2)}\n`);
+  writeWhole(stateFiles(persist).keys, `${JSON.stringify(keys, null, 2)}\n`);
 }
 
 function readJson(file) {
   return JSON.parse(fs.readFileSync(file, "utf8"));
 }
 
-// Complete or absent, and readable by nobody else.
-function writeSecretFile(file, contents) {
+/** Writes a file: complete or absent, and readable by nobody else. */
+export function writeWhole(file, contents) {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(`${file}.new`, contents, { mode: 0o600 });
   fs.renameSync(`${file}.new`, file);

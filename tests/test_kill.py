@@ -7,10 +7,15 @@ again with the same ids. SIGKILL is not a power cut.
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +24,10 @@ from typing import Any
 import httpx
 import pytest
 
+from analytics.window import MS_PER_DAY, format_instant
 from tests.figures import Figures
-from tests.house import Answer
-from tests.runtime import Runtime
+from tests.house import ROOT, Answer
+from tests.runtime import NODE, Runtime
 from tests.scale import scale
 
 pytestmark = pytest.mark.worker
@@ -35,6 +41,10 @@ PAUSE_S = scale(0, 1) / 4
 #: Batches with events of somebody who asks to be forgotten, and how often that is cut short.
 FORGOTTEN = 4
 FORGETS = scale(2, 15)
+#: Kills of the command that revokes a key, and of a first start, at as many instants of what they take.
+REVOCATIONS = scale(3, 10)
+STARTS = scale(2, 6)
+STATS = "/v1/stats?from=2026-05-01&to=2026-05-02"
 MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
 
 
@@ -194,6 +204,85 @@ def test_a_forget_killed_midway_is_finished_by_the_next_one(tmp_path: Path, figu
         assert people == {"stays"}
     finally:
         runtime.stop(signal.SIGKILL)
+
+
+def test_a_revocation_killed_anywhere_is_finished_by_the_next_one(tmp_path: Path, figures: Figures) -> None:
+    runtime = Runtime(tmp_path / "state", "--no-demo")
+    try:
+        project = runtime.account()["projects"][0]
+        began = time.monotonic()
+        runtime.manage(
+            "revoke", runtime.manage("create", "--kind", "rk", "--project", project["id"])["prefix"]
+        )
+        took = (time.monotonic() - began) / 2
+        for attempt in range(1, REVOCATIONS + 1):
+            made = runtime.manage("create", "--kind", "rk", "--project", project["id"])
+            revoke = [
+                NODE,
+                "dev/run.mjs",
+                "keys",
+                "revoke",
+                made["prefix"],
+                "--persist",
+                str(runtime.persist),
+            ]
+            killed_after(took * attempt / REVOCATIONS, revoke)
+            figures.count("kill -9: kills while a key is revoked")
+            assert runtime.get(STATS, made["key"]).status in (200, 401)
+            runtime.manage("revoke", made["prefix"])
+            assert runtime.get(STATS, made["key"]).status == 401
+            entries = [one for one in runtime.manage("audit")["entries"] if one["target"] == made["id"]]
+            actions = [one["action"] for one in entries]
+            assert actions in (["key.create", "key.revoke"], ["key.create", "key.revoke", "key.revoke"])
+        assert runtime.get(STATS, project["rk"]).status == 200
+    finally:
+        runtime.stop(signal.SIGKILL)
+
+
+def test_a_first_start_killed_anywhere_is_made_good_by_the_next_one(tmp_path: Path, figures: Figures) -> None:
+    """The schema, the demo keys and the demo events: each is there, and once."""
+    began = time.monotonic()
+    Runtime(tmp_path / "whole").stop(signal.SIGKILL)
+    took = time.monotonic() - began
+    for attempt in range(1, STARTS + 1):
+        state = tmp_path / f"state{attempt}"
+        killed_after(
+            took * attempt / STARTS, [NODE, "dev/run.mjs", "serve", "--port", "0", "--persist", str(state)]
+        )
+        figures.count("kill -9: kills during a first start")
+        runtime = Runtime(state)
+        try:
+            now_ms = int((state / "demo-started").read_text())
+            window = {
+                "from_": format_instant(now_ms - 100 * MS_PER_DAY),
+                "to": format_instant(now_ms + MS_PER_DAY),
+            }
+            rows = runtime.rows(runtime.keys["account"]["ak"], "compare_projects", "/mcp/account", **window)
+            assert {row["slug"]: row["value"] for row in rows} == demo_events(now_ms)
+        finally:
+            runtime.stop(signal.SIGKILL)
+
+
+def demo_events(now_ms: int) -> Counter[str]:
+    """How many events of each project the demo of that instant has."""
+    command = [sys.executable, "dev/demo.py", "--now", str(now_ms)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    batches = [json.loads(line) for line in done.stdout.splitlines()]
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        counts[batch["project_slug"]] += len(batch["events"])
+    return counts
+
+
+def killed_after(seconds: float, command: list[str]) -> None:
+    """Runs a command and ends it, with all it started, after so long."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def forget(runtime: Runtime, key: str) -> Answer:
