@@ -190,6 +190,7 @@ def fill(ours: Ours, generator: Generator, options: Options, say: Say) -> dict[s
     began = time.monotonic()
     direct = ours.load_directly(generator, options.http_events, say)
     seconds = time.monotonic() - began
+    ours.rows(*fold(ours.numbers))  # what still waits: a tool would, SQL alone does not
     return {
         "end_day": generator.end_day,
         "http": http,

@@ -21,8 +21,8 @@ const run = `${Date.now().toString(36)}-${process.pid}`;
 let number = 0;
 
 const found = await Promise.all(streams.map(async (stream) => [stream.name, await play(stream)]));
-console.log(JSON.stringify(Object.fromEntries(found)));
-process.exit(0);
+// Only when all of it is written: what a pipe does not take at once is lost with the process.
+process.stdout.write(`${JSON.stringify(Object.fromEntries(found))}\n`, () => process.exit(0));
 
 async function play(stream) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: stream.connections ?? Infinity });
@@ -30,7 +30,7 @@ async function play(stream) {
   await sleep(stream.after_ms ?? 0);
   const began = performance.now();
   const end = began + stream.seconds * 1000;
-  await (stream.rate ? atRate(stream, agent, outcome, began, end) : closed(stream, agent, outcome, began, end));
+  await (stream.rate ? atRate(stream, agent, outcome, began) : closed(stream, agent, outcome, began, end));
   const seconds = (performance.now() - began) / 1000;
   agent.destroy();
   const { sent, statuses, errors, failure } = outcome;
@@ -38,9 +38,11 @@ async function play(stream) {
   return { sent, statuses, errors, failure, seconds, ms: quantiles(outcome.latencies), p99_by_second: p99 };
 }
 
-async function atRate(stream, agent, outcome, began, end) {
+async function atRate(stream, agent, outcome, began) {
   const underWay = new Set();
-  for (let at = began; at < end; at += 1000 / stream.rate) {
+  const requests = Math.round(stream.rate * stream.seconds);
+  for (let place = 0; place < requests; place += 1) {
+    const at = began + (place * 1000) / stream.rate;
     const wait = at - performance.now();
     if (wait > 0) await sleep(wait);
     while (underWay.size >= (stream.at_once ?? Infinity)) await Promise.race(underWay);

@@ -14,14 +14,15 @@ import pytest
 from analytics.scope import Project, Scope
 from analytics.window import MS_PER_DAY, parse_instant
 from bench.data import PROJECTS, Event, Generator, agent_of, slug
-from bench.ours import Reply, Written, chunks, over_http, store_chunk, without_http
+from bench.ours import Ours, Reply, Written, chunks, over_http, store_chunk, without_http
 from bench.questions import Question, canonical, differences, limited, questions, worst_error
 from bench.report import BEGIN, PAGE, kept, text, write
-from bench.storage_part import Answers, measure
+from bench.storage_part import Answers, Options, fill, measure, our_engines
 from bench.tools_part import ASKED, arguments, table
 from mcp.tools import PROJECT_TOOLS
 from storage.database import Statement
 from tests.house import NOW, InProcess
+from tests.runtime import node22
 
 EVENTS = 2_000
 END_DAY = parse_instant(NOW) // MS_PER_DAY
@@ -146,6 +147,34 @@ def test_rows_for_the_other_engines_have_one_value_for_each_column() -> None:
     values = event.row().split("\t")
     assert len(values) == 14
     assert json.loads(values[-1]) == {"value": event.value}
+
+
+@pytest.mark.worker
+def test_the_worker_is_filled_over_http_and_asked_by_sql_and_by_tool(tmp_path: Path) -> None:
+    """As `npm run bench` does, without the rivals; what the Worker prints meanwhile is in nobody's way."""
+    chosen = Options(EVENTS, EVENTS // 2, 1, tmp_path, Path(node22()), END_DAY)
+    ours = Ours(tmp_path / "state", chosen.node)
+    try:
+        loaded = fill(ours, GENERATOR, chosen, lambda _text: None)
+        assert (
+            loaded["http"]["events"]
+            + loaded["direct"]["p01"]["events"]
+            + loaded["direct"]["others"]["events"]
+            == EVENTS
+        )
+        answers = measure(
+            questions(END_DAY, ours.numbers[0], ours.numbers),
+            our_engines(ours, 1),
+            ours.slugs,
+            1,
+            lambda _text: None,
+        )
+    finally:
+        ours.stop()
+    assert len(answers) == 13
+    for question, by_engine in answers.items():
+        assert {"ours", "tool", "sqlite"} <= set(by_engine), question
+        assert [one.differences for one in by_engine.values()] == [0] * len(by_engine), question
 
 
 def test_a_measurement_ends_in_a_page_that_says_where_answers_differ(

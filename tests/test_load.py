@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ ANSWERS = (
 @pytest.mark.worker
 def test_a_minute_of_reads_and_of_single_events_has_no_error(figures: Figures) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "load", "--node", NODE, "--gate"],
+        [NODE, "dev/run.mjs", "load", "--gate"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -93,6 +92,12 @@ def test_every_answer_that_is_no_success_is_counted_and_no_more_are_under_way_th
     assert run.errors("reads") == report.failures([run]) == 160
     told_to_wait = report.Run(Scenario("reads", "", [stream], frozenset({"503"})), outcome, 1.0, (1.0, 1.0))
     assert (told_to_wait.refused("reads"), told_to_wait.errors("reads")) == (40, 120)
+
+
+def test_what_is_longer_than_a_pipe_holds_arrives_whole(failing: str) -> None:
+    """An hour of seconds, each with its own p99, is."""
+    streams = [Stream("x" * 300_000, [], seconds=0, rate=1), Stream("y", [], seconds=0, rate=1)]
+    assert played(failing, *streams)["y"]["sent"] == 0
 
 
 def test_events_that_are_lost_or_doubled_are_told() -> None:
