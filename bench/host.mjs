@@ -19,9 +19,9 @@ import { devSecrets } from "../dev/state.mjs";
 const AT_ONCE = 4; // requests in flight; one at a time of each project, so that its events arrive in order
 const READ_AHEAD = 64;
 
-// What the Worker prints, a line for each request, would stand among the answers.
+// What the Worker prints would stand among the answers; its line for each request is of no interest here.
 const answers = process.stdout.write.bind(process.stdout);
-process.stdout.write = () => true;
+process.stdout.write = (text) => String(text).includes('"event":"request"') || process.stderr.write(text);
 
 const [persist, ...projects] = process.argv.slice(2);
 process.chdir(ROOT);

@@ -4,7 +4,8 @@
 //                        "at_once"?, "drip_ms"?, "after_ms"?}]}
 // A stream with a `rate` begins so many requests a second whether or not the earlier ones are answered: what the server is
 // late with counts, as it does for users. With `at_once` it waits while so many are unanswered: the requests are as many, and
-// take longer. One with `connections` sends the next request when the last one is answered. With `drip_ms` a body is sent in 20 pieces with that pause between them. {id} in a body becomes a number of its own.
+// take longer. One with `connections` sends the next request when the last one is answered. With `drip_ms` a body is sent in
+// 20 pieces with that pause between them. {id} in a body becomes a number of its own.
 // Answers on stdout: {name: {"sent", "statuses": {"200": n, "timeout": n, …}, "errors": n, "failure": the first one's text, "seconds",
 //                            "ms": [p50, p99, max], "p99_by_second": […]}}; an error is no 2xx, or an error inside it.
 import http from "node:http";

@@ -225,9 +225,10 @@ def fuzz(name: str, folder: str, seconds: int) -> None:
         f"-max_total_time={seconds}",
         f"-max_len={MAX_LENGTH}",
         f"-artifact_prefix={KEPT}/{name}-",
+        *([f"-dict={folder}.words"] if words(TARGETS[name].seeds) else []),
         "-timeout=10",
     )
-    atheris.Setup([name, *options, "-print_final_stats=1", folder], one)
+    atheris.Setup([name, *options, folder], one)
     atheris.Fuzz()
 
 
