@@ -133,7 +133,7 @@ def gate(on: Target, seconds: float = GATE_S) -> list[Scenario]:
 
 
 def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Scenario]:
-    """`rate` multiplies what a steady stream sends each second."""
+    """`rate` multiplies what a steady stream and the soak send each second."""
     others = Target(on.projects[2:], on.end_day, on.events)
     quiet = [one for place, one in enumerate(others.reads()) if place % 3 == 0]
     return [
@@ -197,10 +197,10 @@ def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Sc
         ),
         Scenario(
             "soak",
-            "40 reads and 10 single events a second",
+            f"{40 * rate:g} reads and {10 * rate:g} single events a second",
             [
-                Stream("reads", on.reads(), soak_s, rate=40),
-                Stream("track", on.singles(), soak_s, rate=10, events=1),
+                Stream("reads", on.reads(), soak_s, rate=40 * rate),
+                Stream("track", on.singles(), soak_s, rate=10 * rate, events=1),
             ],
         ),
     ]
