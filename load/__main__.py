@@ -34,7 +34,9 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run load --", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="of each steady stream (default 60)")
     parser.add_argument("--soak-minutes", type=float, default=5, help="default 5; 60 for a night")
-    parser.add_argument("--rate", type=float, default=1, help="times the requests of the steady streams and the soak")
+    parser.add_argument(
+        "--rate", type=float, default=1, help="times the requests of the steady streams and the soak"
+    )
     parser.add_argument("--events", type=int, default=EVENTS, help="stored before it begins")
     parser.add_argument("--only", choices=_NAMES, action="append", help="only this scenario; may be repeated")
     parser.add_argument(
