@@ -21,7 +21,7 @@ const READ_AHEAD = 64;
 
 // What the Worker prints would stand among the answers; its line for each request is of no interest here.
 const answers = process.stdout.write.bind(process.stdout);
-process.stdout.write = (text) => String(text).includes('"event":"request"') || process.stderr.write(text);
+process.stdout.write = (text) => /"event": ?"request"/.test(text) || process.stderr.write(text);
 
 const [persist, ...projects] = process.argv.slice(2);
 process.chdir(ROOT);

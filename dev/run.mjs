@@ -1,7 +1,6 @@
 // The entry of every npm script: sets up what the task needs, then runs it. Node built-ins only, any Node from 20 on.
 import { spawn } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { node22, PYTHON, ROOT, setup, SetupError } from "./setup.mjs";
 
@@ -12,17 +11,16 @@ const python = (...args) => [PYTHON, ...args];
 const remoteSchema = (args) =>
   args.includes("--dry-run") ? [] : [[...wrangler(), "d1", "execute", "DB", "--remote", "--yes", "--file", "schema.sql"]];
 
-// Several processes share the night's tests (tests/conftest.py says how); each starts a Worker of its own. One more than there
-// are processors, because a process that kills its Worker waits for the next one; each may take a gigabyte.
-const processes = Math.min(os.availableParallelism() + 1, 5);
-const shared = ["-n", String(processes), "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "25"];
+// Two processes share the night's tests (tests/conftest.py says how); each starts a Worker of its own. Three are slower on two
+// processors.
+const halves = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations", "25"];
 
 // task: what must be installed, and the commands that follow, run one after the other. A `linked` one notices when this
 // process is killed the hard way: its IPC channel closes.
 const tasks = {
   serve: { needs: ["node", "venv", "vendor"], linked: true, commands: (args) => [[node22(), "dev/serve.mjs", ...args]] },
   test: { needs: ["node", "venv", "vendor", "mcp", "chromium"], commands: (args) => [python("-m", "pytest", ...args)] },
-  nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...shared, ...args)] },
+  nightly: { needs: ["node", "venv", "vendor", "mcp", "chromium"], env: { NIGHTLY: "1" }, commands: (args) => [python("-m", "pytest", ...halves, ...args)] },
   keys: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", ...args]] },
   audit: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/keys.mjs", "audit", ...args]] },
   backup: { needs: ["node", "venv"], commands: (args) => [[node22(), "dev/backup.mjs", ...args]] },

@@ -42,8 +42,8 @@ PAUSE_S = scale(0, 1) / 4
 FORGOTTEN = 4
 FORGETS = scale(2, 15)
 #: Kills of the command that revokes a key, and of a first start, at as many instants of what they take.
-REVOCATIONS = scale(3, 10)
-STARTS = scale(2, 6)
+REVOCATIONS = 3
+STARTS = 2
 STATS = "/v1/stats?from=2026-05-01&to=2026-05-02"
 MAY = {"from_": "2026-05-01", "to": "2026-06-01"}
 

@@ -14,7 +14,7 @@ import pytest
 
 from load import report
 from load.scenarios import Scenario, Stream
-from tests.figures import Figures
+from tests.figures import NIGHT, Figures
 from tests.house import ROOT
 from tests.runtime import NODE
 
@@ -30,6 +30,7 @@ ANSWERS = (
 
 
 @pytest.mark.worker
+@pytest.mark.skipif(NIGHT, reason="on every change; a night shares the machine with other tests")
 def test_a_minute_of_reads_and_of_single_events_has_no_error(figures: Figures) -> None:
     done = subprocess.run(
         [NODE, "dev/run.mjs", "load", "--gate"],
