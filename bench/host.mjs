@@ -20,7 +20,7 @@ const AT_ONCE = 4; // requests in flight; one at a time of each project, so that
 const READ_AHEAD = 64;
 
 // What the Worker prints would stand among the answers; its line for each request is of no interest here.
-const answers = process.stdout.write.bind(process.stdout);
+const toCaller = process.stdout.write.bind(process.stdout);
 process.stdout.write = (text) => /"event": ?"request"/.test(text) || process.stderr.write(text);
 
 const [persist, ...projects] = process.argv.slice(2);
@@ -45,7 +45,7 @@ await mf.dispose();
 process.exit(0);
 
 function say(message) {
-  answers(`${JSON.stringify(message)}\n`);
+  toCaller(`${JSON.stringify(message)}\n`);
 }
 
 function answer(message) {

@@ -85,8 +85,8 @@ def main() -> int:
 
 def counted(ours: Ours) -> int:
     """All events of all projects, as an account is told."""
-    tomorrow = (int(time.time()) // (MS_PER_DAY // 1000) + 2) * MS_PER_DAY
-    window = {"from": format_instant(tomorrow - 120 * MS_PER_DAY), "to": format_instant(tomorrow)}
+    end_ms = (int(time.time()) // 86_400 + 2) * MS_PER_DAY
+    window = {"from": format_instant(end_ms - 120 * MS_PER_DAY), "to": format_instant(end_ms)}
     reply = ours.tool("compare_projects", {**window, "metric": "count"}, "/mcp/account")
     return sum(row["value"] for row in reply.rows)
 

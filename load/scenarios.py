@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from analytics.window import MS_PER_DAY, format_instant
@@ -13,6 +13,7 @@ from bench.data import Generator
 #: Requests a second of the steady streams.
 READS: Final = 100
 SINGLES: Final = 200
+GATE: Final = ("reads", "single events")
 GATE_S: Final = 60
 #: A quarter of what one isolate takes at once before it refuses as overloaded.
 GATE_AT_ONCE: Final = 16
@@ -121,14 +122,13 @@ def target(projects: Sequence[Mapping[str, str]], generator: Generator) -> Targe
     return Target(projects, generator.end_day, generator.total)
 
 
-def gate(on: Target, seconds: float = GATE_S) -> list[Scenario]:
+def gate(on: Target) -> list[Scenario]:
     """What every change must bear: as many requests as a minute of the steady streams, of which every one must succeed. A
     slow machine takes longer for them, and that is no failure."""
-    reads = Stream("reads", on.reads(), seconds, rate=READS, at_once=GATE_AT_ONCE)
-    track = Stream("track", on.singles(), seconds, rate=SINGLES, at_once=GATE_AT_ONCE, events=1)
     return [
-        Scenario("reads", "four kinds of reads, 30 days", [reads]),
-        Scenario("single events", "POST /v1/track", [track]),
+        replace(one, streams=[replace(stream, at_once=GATE_AT_ONCE) for stream in one.streams])
+        for one in scenarios(on, GATE_S, soak_s=0, rate=1)
+        if one.name in GATE
     ]
 
 

@@ -18,10 +18,9 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 NOW_MS: Final = 1_780_000_000_000
@@ -53,28 +52,38 @@ def parser() -> Callable[[bytes], None]:
     return one
 
 
-def intake() -> Callable[[bytes], None]:
+def validating() -> Callable[[Any, bytes], Any]:
+    """What makes a model of a body's JSON; None for what is refused, which must be explained in JSON."""
     from pydantic import ValidationError
 
-    from analytics.event import Arrival, TrackedEvent, enrich
     from analytics.intake import MalformedJsonError, RefusedJsonError, parse_json
     from analytics.problems import problems_of
+
+    def taken(model: Any, body: bytes) -> Any:
+        try:
+            return model.model_validate(parse_json(body), context={"now_ms": NOW_MS})
+        except (MalformedJsonError, RefusedJsonError):
+            return None
+        except ValidationError as error:
+            json.dumps(problems_of(error, model))
+            return None
+
+    return taken
+
+
+def intake() -> Callable[[bytes], None]:
+    from analytics.event import Arrival, TrackedEvent, enrich
     from analytics.public_event import problems_of_public, public
     from analytics.text import visible_throughout
     from storage.inbox import accept
     from storage.usage import Demand
 
     arrival = Arrival(NOW_MS, "p1", "browser", "salt", lambda: "new", "192.0.2.1", "DE", "Mozilla/5.0")
+    taken = validating()
 
     def one(data: bytes) -> None:
-        try:
-            value = parse_json(data)
-        except (MalformedJsonError, RefusedJsonError):
-            return
-        try:
-            tracked = TrackedEvent.model_validate(value, context={"now_ms": NOW_MS})
-        except ValidationError as error:
-            json.dumps(problems_of(error, TrackedEvent))
+        tracked = taken(TrackedEvent, data)
+        if tracked is None:
             return
         if not list(problems_of_public(tracked)):
             tracked = public(tracked)
@@ -139,10 +148,6 @@ def date() -> Callable[[bytes], None]:
 
 
 def group_by() -> Callable[[bytes], None]:
-    from pydantic import ValidationError
-
-    from analytics.intake import MalformedJsonError, RefusedJsonError, parse_json
-    from analytics.problems import problems_of
     from analytics.questions import ProjectStatsQuestion, StatsQuestion
     from mcp.tools import ACCOUNT_TOOLS, PROJECT_TOOLS
     from storage.event_stats import plan_stats
@@ -150,18 +155,11 @@ def group_by() -> Callable[[bytes], None]:
     inputs = [tool.input for tool in (*PROJECT_TOOLS, *ACCOUNT_TOOLS)]
     database = sqlite3.connect(":memory:")
     database.executescript((ROOT / "schema.sql").read_text())
+    taken = validating()
 
     def one(data: bytes) -> None:
         model = inputs[data[0] % len(inputs)] if data else inputs[0]
-        try:
-            asked = parse_json(data[1:])
-        except (MalformedJsonError, RefusedJsonError):
-            return
-        try:
-            question = model.model_validate(asked, context={"now_ms": NOW_MS})
-        except ValidationError as error:
-            json.dumps(problems_of(error, model))
-            return
+        question = taken(model, data[1:])
         if isinstance(question, StatsQuestion):
             by_project = isinstance(question, ProjectStatsQuestion) and question.by_project
             statement = plan_stats([1, 2], question, by_project).statement
@@ -267,7 +265,6 @@ def tried(name: str, seconds: int) -> tuple[str, int, int, str]:
     return name, int(runs[-1]) if runs else 0, int(reached[-1]) if reached else 0, wrong
 
 
-@cache
 def options() -> argparse.Namespace:
     described = argparse.ArgumentParser(prog="npm run fuzz --", description=__doc__)
     described.add_argument("--minutes", type=float, default=10, help="for each target (default 10)")

@@ -22,13 +22,6 @@ NODE = os.environ.get("NODE", "node")
 START_SECONDS = 120
 
 
-def node22() -> str:
-    """The Node that programs of the local runtime need, wherever `node` leads."""
-    asked = 'import { node22 } from "./dev/setup.mjs"; console.log(node22());'
-    command = [NODE, "--input-type=module", "--eval", asked]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-
-
 class Runtime(Service):
     """One local server on a state folder of its own."""
 

@@ -21,8 +21,8 @@ from bench.storage_part import Answers, Options, fill, measure, our_engines
 from bench.tools_part import ASKED, arguments, table
 from mcp.tools import PROJECT_TOOLS
 from storage.database import Statement
+from tests.clients.programs import node22
 from tests.house import NOW, InProcess
-from tests.runtime import node22
 
 EVENTS = 2_000
 END_DAY = parse_instant(NOW) // MS_PER_DAY

@@ -25,6 +25,7 @@ import httpx
 import pytest
 
 from analytics.window import MS_PER_DAY, format_instant
+from tests.clients.programs import run
 from tests.figures import Figures
 from tests.house import ROOT, Answer
 from tests.runtime import NODE, Runtime
@@ -265,11 +266,9 @@ def test_a_first_start_killed_anywhere_is_made_good_by_the_next_one(tmp_path: Pa
 
 def demo_events(now_ms: int) -> Counter[str]:
     """How many events of each project the demo of that instant has."""
-    command = [sys.executable, "dev/demo.py", "--now", str(now_ms)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    batches = [json.loads(line) for line in done.stdout.splitlines()]
+    printed = run([sys.executable, "dev/demo.py", "--now", str(now_ms)]).stdout
     counts: Counter[str] = Counter()
-    for batch in batches:
+    for batch in map(json.loads, printed.splitlines()):
         counts[batch["project_slug"]] += len(batch["events"])
     return counts
 

@@ -14,6 +14,7 @@ import pytest
 
 from load import report
 from load.scenarios import Scenario, Stream
+from tests.clients.programs import run
 from tests.figures import NIGHT, Figures
 from tests.house import ROOT
 from tests.runtime import NODE
@@ -112,13 +113,5 @@ def test_events_that_are_lost_or_doubled_are_told() -> None:
 
 def played(url: str, *streams: Stream) -> dict[str, Any]:
     plan = {"url": url, "streams": [one.plan() for one in streams]}
-    done = subprocess.run(
-        [NODE, "load/generator.mjs"],
-        cwd=ROOT,
-        input=json.dumps(plan),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    outcome: dict[str, Any] = json.loads(done.stdout)
+    outcome: dict[str, Any] = json.loads(run([NODE, "load/generator.mjs"], stdin=json.dumps(plan)).stdout)
     return outcome
