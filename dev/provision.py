@@ -441,9 +441,18 @@ def list_keys(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def revoke(options: argparse.Namespace) -> dict[str, Any]:
+    """Once more for a key that is revoked: nothing happens to it and nothing is logged, but KV is written again."""
     row = found_key(options.key)
-    apply_audited("key.revoke", row["id"], change_key(row, status="revoked", revoked_at=now_ms()))
+    if row["status"] == "revoked":
+        apply(revoked(row))
+    else:
+        apply_audited("key.revoke", row["id"], revoked(row))
     return {"id": row["id"], "status": "revoked"}
+
+
+def revoked(row: dict[str, Any]) -> Change:
+    """The end of a key; one that has ended keeps its instant."""
+    return change_key(row, status="revoked", revoked_at=row["revoked_at"] or now_ms())
 
 
 def report_leak(options: argparse.Namespace) -> dict[str, Any]:
@@ -455,7 +464,7 @@ def report_leak(options: argparse.Namespace) -> dict[str, Any]:
     if not hmac.compare_digest(digest(token, pepper()).hex(), row["digest"]):
         raise CommandError(f"the secret is not that of {row['id']}; nothing was changed")
     was = state_of(row)
-    apply_audited("key.leaked", row["id"], change_key(row, status="revoked", revoked_at=now_ms()))
+    apply_audited("key.leaked", row["id"], revoked(row))
     return {"id": row["id"], "status": "revoked", "was": was, "last_used_at": shown(row["last_used_at"])}
 
 

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 
@@ -44,7 +45,10 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     parser.add_argument("--node", type=Path, required=True, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.gate and chosen.write:
+        parser.error("--write puts the whole table into the page: not with --gate")
+    return chosen
 
 
 def main() -> int:
@@ -93,22 +97,34 @@ def counted(ours: Ours) -> int:
 
 def measured(ours: Ours, scenario: Scenario, node: Path, say: Say) -> report.Run:
     say(f"{scenario.name}: {scenario.about} …")
-    used, before = cpu_ms(ours.pid), resident_mb(ours.pid)
+    used, memory_mb = cpu_ms(ours.pid), [resident_mb(ours.pid)]
     plan = {"url": ours.url, "streams": [one.plan() for one in scenario.streams]}
-    done = subprocess.run(
-        [str(node), "load/generator.mjs"],
-        cwd=ROOT,
-        input=json.dumps(plan),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    used, after = cpu_ms(ours.pid) - used, resident_mb(ours.pid)
-    run = report.Run(scenario, json.loads(done.stdout), used, (before, after))
+    told = generated(plan, node, each_minute=lambda: memory_mb.append(resident_mb(ours.pid)))
+    memory_mb.append(resident_mb(ours.pid))
+    used = cpu_ms(ours.pid) - used
+    run = report.Run(scenario, json.loads(told), used, memory_mb)
     for name, outcome in run.outcomes.items():
         if run.errors(name):
             say(f"  {name}: {run.errors(name)} failed, the first one: {outcome['failure']}")
     return run
+
+
+def generated(plan: dict[str, Any], node: Path, each_minute: Callable[[], None]) -> str:
+    """What the generator tells of the plan when it is done."""
+    command = [str(node), "load/generator.mjs"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as generator:
+        given: str | None = json.dumps(plan)
+        while generator.returncode is None:
+            try:
+                told, _ = generator.communicate(given, timeout=60)
+            except subprocess.TimeoutExpired:
+                given = None
+                each_minute()
+    if generator.returncode:
+        raise subprocess.CalledProcessError(generator.returncode, command)
+    return told
 
 
 if __name__ == "__main__":

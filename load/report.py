@@ -22,12 +22,12 @@ _HEADS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One scenario, and what it did. Units: `cpu_ms` of the server's process; `memory_mb` before and after."""
+    """One scenario, and what it did. Units: `cpu_ms` of the server's process; `memory_mb` before, each minute, after."""
 
     scenario: Scenario
     outcomes: Mapping[str, Outcome]
     cpu_ms: float
-    memory_mb: tuple[float, float]
+    memory_mb: Sequence[float]
 
     def errors(self, stream: str) -> int:
         """What went wrong and must not: no 2xx that the scenario expects, an error inside an answer, no answer in 10 s."""
@@ -69,7 +69,7 @@ def _rows(run: Run) -> Iterator[Sequence[Any]]:
     for place, (name, one) in enumerate(run.outcomes.items()):
         p50, p99, most = map(short, one["ms"])
         errors = run.errors(name)
-        whole = (short(run.cpu_ms / requests), " → ".join(f"{mb:.0f}" for mb in run.memory_mb))
+        whole = (short(run.cpu_ms / requests), f"{run.memory_mb[0]:.0f} → {run.memory_mb[-1]:.0f}")
         yield (
             run.scenario.name if place == 0 else "",
             name,
@@ -85,7 +85,7 @@ def _rows(run: Run) -> Iterator[Sequence[Any]]:
 
 
 def _unlike(run: Run) -> Iterator[str]:
-    """What a table cannot say: the statuses that were no success, and how long a spike was felt."""
+    """What a table cannot say: the statuses that were no success, how long a spike was felt, and memory on the way."""
     for name, one in run.outcomes.items():
         other = {status: count for status, count in one["statuses"].items() if status not in ("200", "202")}
         if other:
@@ -93,3 +93,6 @@ def _unlike(run: Run) -> Iterator[str]:
     if run.scenario.name == "spike":
         needed = recovery_s(run.outcomes["ordinary"])
         yield "; not over when the run ended" if needed is None else f"; felt for {needed} s after its end"
+    minutes = {minute: mb for minute, mb in enumerate(run.memory_mb[:-1]) if minute and minute % 5 == 0}
+    if minutes:
+        yield "; MB after minute " + ", ".join(f"{minute}: {mb:.0f}" for minute, mb in minutes.items())

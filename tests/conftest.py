@@ -49,12 +49,25 @@ LONG_FILES = (
     "test_moved.py",
     "test_rollups.py",
 )
+#: What a file asks for how much it is to do: by itself, or of a file that asked.
+SIZES = {"scale", "NIGHT", "TIMES"}
+#: Part of the night without asking: the list of goals names them, and tests/asked.py asks for two of them.
+NAMED = ("test_bad_input.py", "test_rows_read.py", "test_sql.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """At night: the order, and the groups that `--dist loadgroup` hands out."""
+def larger_at_night(item: pytest.Item) -> bool:
+    """`npm test` runs the others, at the only size they have."""
+    file = item.getparent(pytest.Module)
+    assert file is not None
+    return not SIZES.isdisjoint(vars(file.obj)) or item.path.name in NAMED
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """At night: what is larger then, the order, and the groups that `--dist loadgroup` hands out."""
     if not NIGHT:
         return
+    config.hook.pytest_deselected(items=[one for one in items if not larger_at_night(one)])
+    items[:] = filter(larger_at_night, items)
 
     def place(item: pytest.Item) -> int:
         name, file = item.name.split("[")[0], item.path.name

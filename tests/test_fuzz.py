@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -46,7 +45,7 @@ MAX_BYTES = 1_048_576
 PARTS = range(4)
 BYTE_CASES = scale(20_000, 1_000_000) // len(PARTS)
 HEADER_CASES = scale(2_000, 50_000)
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES") or scale(2_000, 12_000))
+EXAMPLES = scale(2_000, 50_000)
 #: A house that has asked D1 so often is left for a new one: its events, and what it remembers, would slow the rest down.
 MOST_D1_CALLS = 4_000
 

@@ -136,6 +136,27 @@ def test_a_revoked_key_reads_nothing_even_where_it_is_still_remembered(shell: Sh
     assert shell.house.post("/v1/track", {"event": "e"}, tracked["key"]).status == 401
 
 
+def test_revoking_once_more_changes_only_what_kv_lacks(shell: Shell) -> None:
+    shell.run("create-account", "--name", "Acme", "--project", "Shop")
+    created = shell.run("create", "--kind", "rk", "--project", "shop")
+    active = dict(shell.house.kv.entries)
+
+    def ended() -> Any:
+        found = shell.house.db.connection.execute("SELECT revoked_at FROM api_keys WHERE status = 'revoked'")
+        return [row["revoked_at"] for row in found]
+
+    shell.run("revoke", created["id"])
+    first, written = ended(), shell.house.kv.entries
+    shell.house.kv.entries = active
+    assert not shell.passes(created["key"])  # D1 has the word; and time has gone on
+    shell.run("revoke", created["id"])
+    assert ended() == first
+    changed = [name for name in written if active[name] != written[name]]
+    assert [json.loads(shell.house.kv.entries[name])["st"] for name in changed] == ["revoked"]
+    actions = [one["action"] for one in shell.run("audit")["entries"]]
+    assert actions.count("key.revoke") == 1
+
+
 def test_a_stale_copy_in_kv_does_not_outlive_a_revocation(shell: Shell) -> None:
     shell.run("create-account", "--name", "Acme", "--project", "Shop")
     created = shell.run("create", "--kind", "rk", "--project", "shop")

@@ -233,8 +233,7 @@ def test_a_revocation_killed_anywhere_is_finished_by_the_next_one(tmp_path: Path
             runtime.manage("revoke", made["prefix"])
             assert runtime.get(STATS, made["key"]).status == 401
             entries = [one for one in runtime.manage("audit")["entries"] if one["target"] == made["id"]]
-            actions = [one["action"] for one in entries]
-            assert actions in (["key.create", "key.revoke"], ["key.create", "key.revoke", "key.revoke"])
+            assert [one["action"] for one in entries] == ["key.create", "key.revoke"]
         assert runtime.get(STATS, project["rk"]).status == 200
     finally:
         runtime.stop(signal.SIGKILL)

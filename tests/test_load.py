@@ -111,6 +111,16 @@ def test_events_that_are_lost_or_doubled_are_told() -> None:
     assert report.miscounted([run], 51) == "51 events were counted, 40 acknowledged, 50 sent."
 
 
+def test_a_long_run_shows_its_memory_on_the_way() -> None:
+    outcome = {"reads": {"sent": 1, "seconds": 660, "ms": [1, 1, 1], "statuses": {"200": 1}, "errors": 0}}
+    ran = report.Run(
+        Scenario("soak", "many", []), outcome, 1.0, [400.0, *(500.0 + n for n in range(1, 12)), 512.0]
+    )
+    text = report.text([ran], "")
+    assert "400 → 512" in text
+    assert "many; MB after minute 5: 505, 10: 510" in text
+
+
 def played(url: str, *streams: Stream) -> dict[str, Any]:
     plan = {"url": url, "streams": [one.plan() for one in streams]}
     outcome: dict[str, Any] = json.loads(run([NODE, "load/generator.mjs"], stdin=json.dumps(plan)).stdout)

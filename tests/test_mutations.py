@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 
 from tests.equivalent_mutations import EQUIVALENT
-from tests.figures import Figures
+from tests.figures import NIGHT, Figures
 from tests.house import ROOT
 from tests.mutations import MUTATIONS, Mutation, as_markdown
 from tests.scope_mutations import STORAGE, clauses
 from tests.small_mutations import small_mutations
 from tests.test_coverage import GUARDED
 
-nightly = pytest.mark.skipif(
-    not os.environ.get("NIGHTLY"), reason="at night only: a test run for each mutation"
-)
+nightly = pytest.mark.skipif(not NIGHT, reason="at night only: a test run for each mutation")
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name)
