@@ -1,4 +1,5 @@
-"""`npm run load`: puts the Worker on the local runtime under load, prints what it did, writes docs/reliability.md.
+"""`npm run load`: puts the Worker on the local runtime under load, prints what it did, writes docs/reliability.md. At the
+end, a Worker that does next to nothing, for what can be had at most here.
 
 Bounded in time, on this machine only, with the rate limits that hold in production. Nothing in it is a timed test: the exit
 code says whether every request was answered as it should be, never how fast.
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +23,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 from analytics.window import MS_PER_DAY, format_instant
 from bench.data import Generator
 from bench.ours import Ours, Say
-from bench.programs import ROOT, cpu_ms, resident_mb, stopwatch
+from bench.programs import ROOT, JsonLines, cpu_ms, resident_mb, stopwatch
 from bench.report import machine
 from load import report
-from load.scenarios import Scenario, Target, gate, scenarios, target
+from load.scenarios import Scenario, Target, ceiling, gate, scenarios, target
 
 #: Half of them in the first project.
 EVENTS: Final = 200_000
-_NAMES: Final = [one.name for one in scenarios(Target([{"rk": "", "sk": ""}] * 3, 100, 0), 1, 1, 1)]
+_NAMES: Final = [
+    one.name for one in (*scenarios(Target([{"rk": "", "sk": ""}] * 3, 100, 0), 1, 1, 1), *ceiling(1))
+]
 
 
 def options() -> argparse.Namespace:
@@ -69,13 +73,16 @@ def main() -> int:
             )
             stored = counted(ours)
             runs = [
-                measured(ours, one, chosen.node, say)
+                measured(ours.url, ours.pid, one, chosen.node, say)
                 for one in all_of_them
                 if not chosen.only or one.name in chosen.only
             ]
             wrong = report.miscounted(runs, counted(ours) - stored)
         finally:
             ours.stop()
+    if not chosen.gate:
+        asked = [one for one in ceiling(chosen.seconds) if not chosen.only or one.name in chosen.only]
+        runs += bare(asked, chosen.node, say)
     at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     text = report.text(
         runs, f"{at}, {machine()}; {chosen.events:,} events in 20 projects, half of them in one."
@@ -95,13 +102,28 @@ def counted(ours: Ours) -> int:
     return sum(row["value"] for row in reply.rows)
 
 
-def measured(ours: Ours, scenario: Scenario, node: Path, say: Say) -> report.Run:
+def bare(asked: list[Scenario], node: Path, say: Say) -> list[report.Run]:
+    """The Worker of load/bare_python, in a database of its own."""
+    if not asked:
+        return []
+    with tempfile.TemporaryDirectory(prefix="millimetric-load-") as folder:
+        host = JsonLines([node, "bench/workerd_host.mjs", folder, "{}", "../load/bare_python"])
+        try:
+            ready = host.receive()["ready"]
+            urllib.request.urlopen(f"{ready['url']}/prepare").close()
+            return [measured(ready["url"], ready["workerd"], one, node, say) for one in asked]
+        finally:
+            host.stop()
+
+
+def measured(url: str, pid: int, scenario: Scenario, node: Path, say: Say) -> report.Run:
+    """Of the server's process, and what it answers under the scenario's streams."""
     say(f"{scenario.name}: {scenario.about} …")
-    used, memory_mb = cpu_ms(ours.pid), [resident_mb(ours.pid)]
-    plan = {"url": ours.url, "streams": [one.plan() for one in scenario.streams]}
-    told = generated(plan, node, each_minute=lambda: memory_mb.append(resident_mb(ours.pid)))
-    memory_mb.append(resident_mb(ours.pid))
-    used = cpu_ms(ours.pid) - used
+    used, memory_mb = cpu_ms(pid), [resident_mb(pid)]
+    plan = {"url": url, "streams": [one.plan() for one in scenario.streams]}
+    told = generated(plan, node, each_minute=lambda: memory_mb.append(resident_mb(pid)))
+    memory_mb.append(resident_mb(pid))
+    used = cpu_ms(pid) - used
     run = report.Run(scenario, json.loads(told), used, memory_mb)
     for name, outcome in run.outcomes.items():
         if run.errors(name):

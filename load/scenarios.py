@@ -206,6 +206,20 @@ def scenarios(on: Target, seconds: float, soak_s: float, rate: float) -> list[Sc
     ]
 
 
+def ceiling(seconds: float) -> list[Scenario]:
+    """What a Worker that does next to nothing does on the same machine, in a closed loop as our most."""
+
+    def most(path: str) -> Stream:
+        request = {"method": "POST", "path": path, "headers": {}, "body": ""}
+        return Stream(path, [request], seconds / 2, connections=16)
+
+    about = "by a Worker in Python that does nothing else, 16 connections"
+    return [
+        Scenario("bare reads", f"one row read {about}", [most("/read")]),
+        Scenario("bare writes", f"one row inserted {about}", [most("/write")]),
+    ]
+
+
 def recovery_s(ordinary: Outcome) -> int | None:
     """How many seconds after a spike the ordinary reads were as quick as before; None: not before the end."""
     seconds = ordinary["p99_by_second"]
