@@ -212,6 +212,14 @@ CREATE TABLE IF NOT EXISTS path_days (
   PRIMARY KEY (project, span, path, site)
 ) STRICT, WITHOUT ROWID;
 
+-- One row: the newest events of a project by their keys, a JSON list of [ts, event, name, visitor]: all those from `since` on, and
+-- perhaps others (src/storage/latest.py).
+CREATE TABLE IF NOT EXISTS latest_events (
+  project INTEGER PRIMARY KEY,
+  since   INTEGER NOT NULL,
+  keys    TEXT NOT NULL
+) STRICT;
+
 -- One row: a person (63-bit hash of user_id) was seen on a device. Finds the events of a person without reading all.
 CREATE TABLE IF NOT EXISTS people (
   project INTEGER NOT NULL,

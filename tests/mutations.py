@@ -31,8 +31,15 @@ MUTATIONS = [
     Mutation(
         "event lists of every project",
         "storage/event_rows.py",
-        "WHERE e.project = ?1{conditions}",
+        "WHERE e.project = (SELECT project FROM rest){conditions}",
         "WHERE ?1 = ?1{conditions}",
+        ISOLATION,
+    ),
+    Mutation(
+        "the newest events of every project",
+        "storage/latest.py",
+        "WHERE l.project = ?1 AND",
+        "WHERE ?1 = ?1 AND",
         ISOLATION,
     ),
     Mutation(

@@ -22,10 +22,10 @@ from storage.sqlite import Sqlite
 #: Tables whose key begins with the project.
 BY_PROJECT = frozenset(
     {"inbox", "events", "visitor_days", "daily", "path_days", "people", "arrivals", "dictionary", "folds", "retention",
-     "erasures"}
+     "erasures", "latest_events"}
 )  # fmt: skip
 #: Where the project is the row's number itself, or the number was read from a row of the project.
-BY_NUMBER = frozenset({"dictionary", "folds", "retention"})
+BY_NUMBER = frozenset({"dictionary", "folds", "retention", "latest_events"})
 
 #: The crons and /healthz; no request with a key runs them.
 OVER_ALL = frozenset(

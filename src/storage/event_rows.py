@@ -12,9 +12,18 @@ from storage.addresses import referrer_of, url_of
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.ids import key_of, text_of
+from storage.latest import LISTED, SINCE
 from storage.sql_parts import Binder
 
+#: The rows are chosen first: a day has thousands, and only those shown are worth looking up their texts. `rest` is the
+#: project, whose days have to be read, or no row, where the newest suffice: a comparison with nothing reads nothing.
 _LABELLED: Final = """
+WITH latest AS MATERIALIZED (
+  SELECT e.* {listed}{conditions}
+   {newest_first} LIMIT {limit}),
+rest AS MATERIALIZED (
+  SELECT ?1 AS project
+   WHERE (SELECT count(*) FROM latest) < {limit} AND coalesce({since} > {start}, true))
 SELECT newest.ts, name.value AS event_name,
        {anonymous_id} AS anonymous_id, newest.user_id AS user_id,
        source.value AS source, medium.value AS medium, campaign.value AS campaign,
@@ -23,8 +32,10 @@ SELECT newest.ts, name.value AS event_name,
        country.value AS country, device_type.value AS device_type, coalesce(newest.properties, '{{}}') AS properties,
        CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor,
        newest.origin AS at_origin
-  FROM (SELECT e.* FROM events AS e WHERE e.project = ?1{conditions}
-        {newest_first} LIMIT {limit}) AS newest
+  FROM (SELECT * FROM latest WHERE NOT EXISTS (SELECT 1 FROM rest)
+         UNION ALL
+        SELECT * FROM (SELECT e.* FROM events AS e WHERE e.project = (SELECT project FROM rest){conditions}
+                        {newest_first} LIMIT {limit})) AS newest
   LEFT JOIN dictionary AS name ON name.id = newest.name
   LEFT JOIN dictionary AS source ON source.id = newest.source
   LEFT JOIN dictionary AS medium ON medium.id = newest.medium
@@ -86,16 +97,15 @@ def select_events(project: int, question: EventsQuestion, rest: Beyond | None = 
     if question.user_id is not None:
         conditions.append(f"e.user_id = {binder.bind(question.user_id)}")
     where = "".join(f"\n   AND {condition}" for condition in conditions)
-    return binder.statement(_newest(where, binder.bind(question.limit + 1)))
+    return binder.statement(_newest(where, binder.bind(question.limit + 1), binder.bind(question.from_)))
 
 
 def select_recent(project: int, limit: int) -> Statement:
     """The newest events of one project, whatever their age."""
-    return Statement(_newest("", "?2"), (project, limit))
+    return Statement(_newest("", "?2", "0"), (project, limit))
 
 
-def _newest(conditions: str, limit: str) -> str:
-    """The rows are chosen first: a day has thousands, and only those shown are worth looking up their texts."""
+def _newest(conditions: str, limit: str, start: str) -> str:
     first, again = _NEWEST_FIRST.format("e"), _NEWEST_FIRST.format("newest")
     return _LABELLED.format(
         anonymous_id=text_of("newest.visitor", "newest.anonymous_id"),
@@ -104,6 +114,9 @@ def _newest(conditions: str, limit: str) -> str:
         conditions=conditions,
         newest_first=first,
         limit=limit,
+        start=start,
+        listed=LISTED,
+        since=SINCE,
         newest_first_again=again,
     )
 

@@ -16,6 +16,7 @@ from storage.daily import change_daily
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.inbox import DAY, EVENT, KEPT_PLACES, NAMES, RESEND_WINDOW_MS, TEXT_PLACES, TS, UNTIMED, VISITOR
+from storage.latest import remember
 from storage.paths import change_paths
 
 _PROJECTS: Final = "(SELECT value FROM json_each(?1))"
@@ -83,6 +84,13 @@ SELECT w.project, w.event ->> {EVENT}, w.event ->> {TS}, w.identity
 ON CONFLICT (project, event) DO UPDATE SET ts = excluded.ts, claim = excluded.claim
  WHERE excluded.ts - arrivals.ts >= {RESEND_WINDOW_MS}"""
 
+#: Whether an event of `_waiting` is stored, unless it is there already.
+_LET_IN: Final = f"""{_WANTED}
+   AND (NOT w.event ->> {UNTIMED}
+        OR EXISTS (SELECT 1 FROM arrivals AS a
+                    WHERE a.project = w.project AND a.event = w.event ->> {EVENT} AND a.claim = w.identity
+                      AND a.ts = w.event ->> {TS}))"""
+
 # 4. The events themselves; the key drops what is there already.
 _TEXT_COLUMNS: Final = ", ".join(COLUMNS[kind] for kind in KINDS)
 _EVENTS: Final = f"""
@@ -91,11 +99,7 @@ SELECT w.project, w.event ->> {DAY}, w.event ->> {VISITOR}, w.event ->> {TS}, w.
        {", ".join(f"w.event ->> {place}" for place in KEPT_PLACES.values())},
        {", ".join(f"w.ids ->> (w.event ->> {TEXT_PLACES[kind]})" for kind in KINDS)}
   FROM {_waiting(_TEXT_IDS)}
- WHERE {_WANTED}
-   AND (NOT w.event ->> {UNTIMED}
-        OR EXISTS (SELECT 1 FROM arrivals AS a
-                    WHERE a.project = w.project AND a.event = w.event ->> {EVENT} AND a.claim = w.identity
-                      AND a.ts = w.event ->> {TS}))
+ WHERE {_LET_IN}
 ON CONFLICT DO NOTHING"""
 
 #: What the roll-ups are kept by; `fresh` in every statement below is a list of events with these columns.
@@ -103,13 +107,15 @@ FRESH_COLUMNS: Final = """e.project, e.day, e.name, e.visitor, e.ts, e.event, e.
          coalesce(e.campaign, 0) AS campaign, e.country, e.device_type, e.browser, e.os, coalesce(e.path, 0) AS path,
          coalesce(e.site, 0) AS site"""
 
+_NAME_ID: Final = f"w.ids ->> (w.event ->> {TEXT_PLACES['event_name']})"
+
 #: The events this fold stored, each once.
 _FRESH: Final = f"""
 fresh AS MATERIALIZED (
   SELECT DISTINCT {FRESH_COLUMNS}
     FROM {_waiting(_NAME_IDS)} CROSS JOIN events AS e
    WHERE e.project = w.project AND e.day = w.event ->> {DAY}
-     AND e.name = w.ids ->> (w.event ->> {TEXT_PLACES["event_name"]}) AND e.visitor = w.event ->> {VISITOR}
+     AND e.name = {_NAME_ID} AND e.visitor = w.event ->> {VISITOR}
      AND e.ts = w.event ->> {TS} AND e.event = w.event ->> {EVENT} AND e.fold = w.fold)"""
 
 
@@ -136,7 +142,8 @@ SELECT DISTINCT i.project, one.value ->> 0, one.value ->> 1 {_REQUESTS} CROSS JO
  {_OF_PROJECTS} AND {_is_kept("one.value ->> 2")}
 ON CONFLICT DO NOTHING"""
 
-# 9. Nothing waits any more.
+# 9. Where the newest are: latest.py.
+# 10. Nothing waits any more.
 _EMPTY: Final = f"DELETE FROM inbox WHERE project IN {_PROJECTS}"
 
 _FOLD: Final = (
@@ -148,6 +155,7 @@ _FOLD: Final = (
     change_paths(_FRESH),
     change_visitor_days(_FRESH),
     _PEOPLE,
+    remember(_PROJECTS, f"{_waiting(_NAME_IDS)} CROSS JOIN had WHERE {_LET_IN}", _NAME_ID),
     _EMPTY,
 )
 

@@ -12,7 +12,7 @@ from storage.database import Database, Statement
 TABLES: Final = (
     "accounts", "projects", "api_keys", "kv_pending", "dictionary", "inbox", "folds", "retention", "events", "visitor_days",
     "daily", "path_days", "people", "arrivals", "audit_entries", "audit_seals", "erasures",
-    "replays_asked",
+    "replays_asked", "latest_events",
 )  # fmt: skip
 #: Fails to be prepared when a table is missing, and reads nothing.
 SELECT_TABLES: Final = f"SELECT {', '.join(f'EXISTS (SELECT 1 FROM {table} LIMIT 0)' for table in TABLES)}"

@@ -17,7 +17,7 @@ from storage.database import Statement
 from storage.inbox import RESEND_WINDOW_MS
 from storage.paths import FIND_OLD, delete_empty, empty_old
 from storage.tiers import KIND_COLUMNS, TOTAL_KIND
-from storage.unfold import DELETE_EMPTY_DAYS, KEY, delete_unused_texts
+from storage.unfold import DELETE_EMPTY_DAYS, FORGET_LATEST, KEY, delete_unused_texts
 
 #: How many rows one round deletes, and how many one looks at where most of them stay.
 ROWS_PER_ROUND: Final = 1_000
@@ -70,6 +70,7 @@ _EVENTS: Final = Stage(
     f"SELECT {KEY} AS key FROM events AS e WHERE e.project = ?1 AND e.day < ?2 LIMIT ?3",
     (
         f"DELETE FROM events WHERE {_PROJECT} AND (day, name, visitor, ts, event) IN ({_keys(0, 1, 2, 3, 4)})",
+        FORGET_LATEST,
         DELETE_EMPTY_DAYS,
     ),
 )

@@ -20,6 +20,7 @@ from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.fold import FRESH_COLUMNS, change_visitor_days
 from storage.guard import MAY_WRITE
+from storage.latest import forget
 from storage.paths import change_paths, delete_empty, of_span
 from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
 
@@ -98,7 +99,10 @@ DELETE FROM events
  WHERE project IN {_PROJECT} AND fold = (SELECT fold FROM folds WHERE project = events.project)
    AND (day, name, visitor, ts, event) IN (SELECT {_DAY}, {_NAME}, {_VISITOR}, {_TS}, {_EVENT} FROM {_KEYS})"""
 
-#: 7. Of the days of these events those on which the visitor has none any more, whatever they still count: a purge that
+# 7. Where the newest are; for purge.py too.
+FORGET_LATEST: Final = forget(_PROJECT, f"SELECT {_TS}, {_EVENT}, {_NAME}, {_VISITOR} FROM {_KEYS}")
+
+#: 8. Of the days of these events those on which the visitor has none any more, whatever they still count: a purge that
 #: is under way (purge.py) deletes events first and their days last.
 DELETE_EMPTY_DAYS: Final = f"""
 DELETE FROM visitor_days
@@ -118,6 +122,7 @@ _UNFOLD: Final = (
     _ARRIVALS,
     _TEXTS,
     _EVENTS,
+    FORGET_LATEST,
     DELETE_EMPTY_DAYS,
 )
 
