@@ -139,7 +139,7 @@ EVENTS = 1200
 #: sorted or kept. The funnel reads its rarer steps only. Here nearly every event is a session of its own, a visitor has
 #: three, most of whom convert, so that what is counted by session or visitor reads more for an event than it usually does.
 READS = [
-    ("query_events", {"limit": 50}, 0.8),
+    ("query_events", {"limit": 50}, 0.85),  # however many events there are
     ("get_stats", {"interval": "hour"}, 3.5),
     ("get_stats", {"group_by": ["source", "campaign"], "metric": "uniques"}, 2.5),
     ("funnel", {"steps": ["$pageview", "signup", "purchase"]}, 7),
