@@ -76,7 +76,7 @@ WINDOWS = st.tuples(INSTANTS, INSTANTS).filter(lambda ends: ends[0] < ends[1])
 GROUPINGS = st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=3)
 LIMITS = st.sampled_from([1, 2, 3, 100])
 EXAMPLES = settings(
-    max_examples=scale(120, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=scale(120, 1_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -197,7 +197,7 @@ def test_query_events(history: list[dict[str, Any]], questions: list[Any]) -> No
     ledger.check_recent()
 
 
-@settings(EXAMPLES, max_examples=scale(250, 4_000))
+@settings(EXAMPLES, max_examples=scale(250, 2_000))
 @given(
     HISTORIES,
     st.lists(
@@ -233,7 +233,7 @@ LONG = st.lists(
 ).map(lambda runs: [name for run in runs for name in run][:20])
 
 
-@settings(EXAMPLES, max_examples=scale(40, 2_000))
+@settings(EXAMPLES, max_examples=scale(40, 1_000))
 @given(
     st.lists(
         st.tuples(st.sampled_from(NAMES[:2]), st.sampled_from([0, 0, 1, HOUR_MS])), min_size=20, max_size=30

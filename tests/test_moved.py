@@ -30,7 +30,7 @@ DAY_MS = 86_400_000
 START = parse_instant("2026-02-23T00:00:00Z")
 DAYS = 45
 EXAMPLES = settings(
-    max_examples=scale(40, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=scale(40, 1_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 SOURCES = {

@@ -31,7 +31,7 @@ from tests.test_reports_equal_the_reference import (
 
 ACCOUNT = "/mcp/account"
 NOW = "2026-04-20T12:00:00Z"
-MANY = settings(EXAMPLES, max_examples=scale(60, 2_000))
+MANY = settings(EXAMPLES, max_examples=scale(60, 1_000))
 #: Which projects an event belongs to: the same visitors come to both.
 TWO_SITES = st.lists(
     st.builds(lambda event, site: event | {"site": site}, EVENTS, st.sampled_from([0, 0, 1])), max_size=16

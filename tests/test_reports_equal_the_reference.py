@@ -70,10 +70,10 @@ EVENTS = st.fixed_dictionaries(
 HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
 #: How many times the examples of the gate at night, in files that build upon this one.
-TIMES = scale(1, 50)
+TIMES = scale(1, 25)
 #: At night two thousand histories for each report, of each several questions.
 EXAMPLES = settings(
-    max_examples=scale(40, 2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=scale(40, 1_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 MEASURES = [
     "visitors", "sessions", "pageviews", "events", "bounce_rate", "engaged_rate", "average_duration",
@@ -166,7 +166,7 @@ def test_overview(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "overview", ends, options)
 
 
-@settings(EXAMPLES, max_examples=scale(100, 2_000))
+@settings(EXAMPLES, max_examples=scale(100, 1_000))
 @given(
     HISTORIES,
     questions(
@@ -180,7 +180,7 @@ def test_breakdown(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "breakdown", ends, options)
 
 
-@settings(EXAMPLES, max_examples=scale(60, 2_000))
+@settings(EXAMPLES, max_examples=scale(60, 1_000))
 @given(
     HISTORIES,
     questions(
@@ -225,7 +225,7 @@ UNITS = st.sampled_from(["day", "week", "month"])
 NOW = "2026-04-20T12:00:00Z"
 
 
-@settings(EXAMPLES, max_examples=scale(80, 2_000))
+@settings(EXAMPLES, max_examples=scale(80, 1_000))
 @given(
     HISTORIES,
     questions(
@@ -303,7 +303,7 @@ ORDERS = {
 }
 
 
-@settings(EXAMPLES, max_examples=scale(80, 2_000))
+@settings(EXAMPLES, max_examples=scale(80, 1_000))
 @given(
     TRADE,
     questions(
@@ -326,7 +326,7 @@ def test_revenue(history: list[dict[str, Any]], asked: list[Any]) -> None:
 LOOKBACK = st.sampled_from([1, 8, 30])
 
 
-@settings(EXAMPLES, max_examples=scale(80, 2_000))
+@settings(EXAMPLES, max_examples=scale(80, 1_000))
 @given(
     TRADE,
     questions(
@@ -340,7 +340,7 @@ def test_attribution(history: list[dict[str, Any]], asked: list[Any]) -> None:
         check(ledger, "attribution", ends, options)
 
 
-@settings(EXAMPLES, max_examples=scale(80, 2_000))
+@settings(EXAMPLES, max_examples=scale(80, 1_000))
 @given(
     TRADE,
     questions(
@@ -465,7 +465,7 @@ def test_compare_segments(history: list[dict[str, Any]], asked: list[Any]) -> No
 CROWDS = st.tuples(st.sampled_from([1, 29, 30, 31, 80]), st.integers(0, 100))
 
 
-@settings(EXAMPLES, max_examples=scale(20, 2_000))
+@settings(EXAMPLES, max_examples=scale(20, 1_000))
 @given(CROWDS, CROWDS)
 def test_compare_segments_of_many(first: tuple[int, int], second: tuple[int, int]) -> None:
     """Enough visitors for a verdict; the interval is that of the score test, found by halving."""
@@ -482,7 +482,7 @@ def test_compare_segments_of_many(first: tuple[int, int], second: tuple[int, int
         check(ledger, "compare_segments", (START, START + 1), {"goal": "signup", **options}, about=1e-6)
 
 
-@settings(EXAMPLES, max_examples=scale(60, 2_000))
+@settings(EXAMPLES, max_examples=scale(60, 1_000))
 @given(
     HISTORIES,
     questions({}, {"event": st.sampled_from(["$pageview", "never"]), "limit": st.sampled_from([1, 20])}),

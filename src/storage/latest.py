@@ -1,8 +1,8 @@
 """Where the newest events of a project are. The key of `events` puts the days in order, and not the events of a day: for the
 newest fifty, a busy day would have to be read whole.
 
-`latest_events` has one row for a project: every event from `since` on stands in `keys`. Others may stand there too, and what is
-not stored: whoever reads looks each key up. docs/decisions/0026-latest-events.md.
+`latest_events` has one row for a project: every event from `since` on stands in `keys`. Others may stand there too, and what
+is not stored: whoever reads looks each key up. docs/decisions/0026-latest-events.md.
 """
 
 from __future__ import annotations
