@@ -6,6 +6,7 @@ from typing import Final
 
 _GATE, _KEYS, _LIMITS = "src/access/gate.py", "src/storage/key_store.py", "src/access/rate_limits.py"
 _WATCH, _FILTERS, _SQL = "src/access/watch.py", "src/analytics/filters.py", "src/storage/sql_parts.py"
+_FORGET = "src/storage/forget.py"
 
 _WHY: Final[dict[str, tuple[str, ...]]] = {
     "without a pepper the last condition refuses, whatever was compared": (
@@ -45,6 +46,12 @@ _WHY: Final[dict[str, tuple[str, ...]]] = {
     "before `::` an address has no empty group, or no group at all": (f"{_WATCH} network_of: group → True",),
     "less than one is none": (f"{_LIMITS} Buckets.spend: 0 → -1",),
     "`in` a list of one is `eq`": (f"{_SQL} holds: 'neq' → '' (#2)",),
+    "how much one round of forgetting takes on: there are only more rounds or fewer": (
+        f"{_FORGET} : 50 → 51",
+        f"{_FORGET} : 50 → 49",
+        f"{_FORGET} : 1000 → 1001",
+        f"{_FORGET} : 1000 → 999",
+    ),
     "SQL needs no blank there": (f"{_SQL} _compared: ' ' → ''", f"{_SQL} _compared: ' ' → '' (#2)"),
 }
 #: What `str(Small)` says of the change → why.

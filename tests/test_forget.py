@@ -277,7 +277,7 @@ def test_texts_of_a_resend_that_was_not_stored_are_forgotten_too(house: InProces
     first = {"event": "view", "event_id": "one", "anonymous_id": "d", "path": "/"}
     house.track(keys["sk"], first, first)
     house.fold()
-    resend = first | {"user_id": USER, "path": f"/users/{USER}"}
+    resend = first | {"user_id": USER, "path": f"/users/{USER}", "utm_campaign": USER}
     house.track(keys["sk"], resend, resend)
     house.fold()
     assert USER in house.everything_stored()

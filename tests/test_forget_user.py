@@ -97,6 +97,26 @@ def test_what_is_told_of_anonymous_events_is_what_goes_when_they_are_included(
     assert users(service, keys["sk"]) == ["bob", None]
 
 
+def test_a_device_that_came_from_two_sources_on_a_day_is_told_once(house: InProcess) -> None:
+    key = house.account()["projects"][0]["sk"]
+    seen = {"event": "seen", "anonymous_id": "d1", "user_id": "ada"}
+    landings = [("09", "a"), ("10", "b"), ("11", "b")]
+    house.track(
+        key,
+        *(
+            seen
+            | {"timestamp": f"2026-05-02T{hour}:00:00Z", "url": f"https://site.example/?utm_source={source}"}
+            for hour, source in landings
+        ),
+    )
+    told = said(house, key, user_id="ada")
+    assert {name: told[name] for name in WOULD_GO} == {
+        "events": 3, "visitor_days": 1, "devices": 1, "anonymous_events": 0,
+        "from": "2026-05-02T09:00:00.000Z", "to": "2026-05-02T11:00:00.000Z",
+    }  # fmt: skip
+    assert said(house, key, user_id="ada", step="execute", token=told["token"])["events"] == 3
+
+
 def test_without_a_token_and_without_a_person_nothing_is_erased(
     service: Service, keys: dict[str, str]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from analytics.filters import DIMENSIONS, Filter, Filters
+from analytics.filters import DIMENSIONS, ExplainedFilters, Filter, Filters
 from storage.sql_parts import Binder, holds
 from tests.house import InProcess
 from tests.ledger import Ledger
@@ -128,8 +128,14 @@ def test_every_operator_on_every_dimension(ledger: Ledger, field: str) -> None:
         ({"field": "source", "op": "eq", "value": ["a"]}, "'eq' takes one value, not a list"),
         ({"field": "source", "op": "in", "value": []}, "at least 1 item"),
         ({"field": "source", "op": "exists", "value": 1}, "'exists' takes true or false"),
-        ({"field": "source", "op": "contains", "value": 1}, "'contains' takes text"),
-        ({"field": "source", "op": "gt", "value": True}, "'gt' takes a number or text"),
+        *(
+            ({"field": "source", "op": op, "value": 1}, f"'{op}' takes text")
+            for op in ("contains", "starts_with")
+        ),
+        *(
+            ({"field": "source", "op": op, "value": True}, f"'{op}' takes a number or text")
+            for op in ("gt", "gte", "lt", "lte")
+        ),
         ({"field": "source", "value": None}, "valid"),
         ({"field": "source"}, "Field required"),
         ({"field": "source", "value": "x" * 513}, "at most 512 characters"),
@@ -173,3 +179,11 @@ def test_five_conditions_hold_together_and_no_more() -> None:
     assert len(filters.validate_python([one] * 5)) == 5
     with pytest.raises(ValidationError, match="at most 5 items"):
         filters.validate_python([one] * 6)
+
+
+def test_what_a_client_is_told_of_filters() -> None:
+    shape = {"type": "array", "items": {"type": "object"}}
+    assert TypeAdapter(Filters).json_schema() == shape
+    operators = "eq neq in not_in contains starts_with gt gte lt lte exists"
+    explained = f"{{field,op,value}}; field as `by`; op: {operators}"
+    assert TypeAdapter(ExplainedFilters).json_schema() == {**shape, "description": explained}
