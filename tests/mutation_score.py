@@ -261,9 +261,14 @@ class Score:
             else [lines.get(str(n), []) for n in range(one.first, one.last + 1)]
         )
         ran = {test for tests in within for test in tests}
-        tests = ran - {""} or (set(self._seconds) if one.at_import else set())
+        at_import = one.at_import or "" in ran
         helpful, left_s, chosen = self._helpful[one.file], self._budget_s, []
-        for test in sorted(tests, key=lambda test: self._seconds[test] / (1 + helpful[test])):
+
+        def order(test: str) -> tuple[bool, float]:
+            return test not in ran, self._seconds[test] / (1 + helpful[test])
+
+        # What is made at import shows in tests that run no line of the file.
+        for test in sorted(self._seconds if at_import else ran, key=order):
             left_s -= self._seconds[test]
             if left_s < 0:
                 break
