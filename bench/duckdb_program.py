@@ -1,5 +1,5 @@
-"""DuckDB as a program of its own, in the benchmark's own environment. JSON lines in, JSON lines out. A query is prepared when it is
-first asked, as our engine does.
+"""DuckDB as a program of its own, in the benchmark's own environment. JSON lines in, JSON lines out. A query is prepared
+when it is first asked, as in our engine.
 
 {"load": "events.tsv"} → {"seconds", "rows"};  {"sql": "…"} → {"rows": [{…}], "ms", "cpu_ms"}
 """

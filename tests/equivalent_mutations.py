@@ -52,6 +52,10 @@ _WHY: Final[dict[str, tuple[str, ...]]] = {
         f"{_FORGET} : 1000 → 1001",
         f"{_FORGET} : 1000 → 999",
     ),
+    "what is found twice is deleted once": (
+        f"{_FORGET} : ' AS key\\n  FROM (SELECT DISTINCT d.visitor, seen.day FROM ('"
+        " → ' AS key\\n  FROM (SELECT d.visitor, seen.day FROM ('",
+    ),
     "SQL needs no blank there": (f"{_SQL} _compared: ' ' → ''", f"{_SQL} _compared: ' ' → '' (#2)"),
 }
 #: What `str(Small)` says of the change → why.

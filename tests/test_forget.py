@@ -274,16 +274,40 @@ def test_no_table_holds_the_forgotten_users_id_and_other_projects_keep_theirs(ho
 
 def test_texts_of_a_resend_that_was_not_stored_are_forgotten_too(house: InProcess) -> None:
     keys = house.account("business")["projects"][0]
-    first = {"event": "view", "event_id": "one", "anonymous_id": "d", "path": "/"}
-    house.track(keys["sk"], first, first)
-    house.fold()
-    resend = first | {"user_id": USER, "path": f"/users/{USER}", "utm_campaign": USER}
-    house.track(keys["sk"], resend, resend)
-    house.fold()
+    resent_with_the_id(house, keys["sk"])
     assert USER in house.everything_stored()
     assert house.post("/v1/forget", {"user_id": USER}, keys["sk"]).json["deleted"] == 0
     assert USER not in house.everything_stored()
     assert house.rows(keys["rk"], "get_stats", group_by=["path"], **WINDOW) == [{"path": "/", "value": 1}]
+
+
+def resent_with_the_id(house: InProcess, key: str) -> None:
+    """Leaves texts that nothing refers to: one that is the id, and one that holds it."""
+    first = {"event": "view", "event_id": "one", "anonymous_id": "d", "url": "https://site.example/"}
+    house.track(key, first, first)
+    house.fold()
+    resend = first | {"user_id": USER, "url": f"https://site.example/users/{USER}?utm_campaign={USER}"}
+    house.track(key, resend, resend)
+    house.fold()
+
+
+@pytest.mark.parametrize("path", ["/page/{}", f"/{USER}/{{}}"])
+def test_texts_of_a_resend_are_found_among_a_thousand_others(house: InProcess, path: str) -> None:
+    keys = house.account("business")["projects"][0]
+    pages = [
+        {"event": "view", "anonymous_id": f"a{n}", "url": f"https://site.example{path.format(n)}"}
+        for n in range(1_000)
+    ]
+    if USER in path:  # an older text that holds the id and is used
+        house.track(keys["sk"], *pages)
+        house.fold()
+    resent_with_the_id(house, keys["sk"])
+    if USER not in path:
+        house.track(keys["sk"], *pages)
+        house.fold()
+    assert f"/users/{USER}" in house.everything_stored()
+    assert house.post("/v1/forget", {"user_id": USER}, keys["sk"]).json["deleted"] == 0
+    assert f"/users/{USER}" not in house.everything_stored()
 
 
 def test_only_a_secret_key_may_forget(service: Service, account: dict[str, Any]) -> None:
