@@ -18,6 +18,7 @@ LONG = "x" * (MAX_TEXT + 1)
         (rb'{"a": ["\u0000"]}', "invalid_string"),
         (rb'{"a\u0000b": 1}', "invalid_string"),
         (rb'["\\u0000", "\\\u0000"]', "invalid_string"),
+        (json.dumps("\0" * MAX_TEXT).encode(), "invalid_string"),
         (json.dumps(LONG).encode(), "too_large"),
         (json.dumps({"a": [LONG]}).encode(), "too_large"),
         (json.dumps({LONG: 1}).encode(), "too_large"),
