@@ -225,14 +225,14 @@ class Score:
 
     def _judged(self, one: Small, plugin: Loaded | None, say: Callable[[Small, str | None], None]) -> bool:
         """Whether there is an answer; a change in the loaded module may need a process that has loaded nothing."""
-        tests, called_at_import = self._tests(one)
+        tests, at_import = self._tests(one)
         in_values = one.at_import and plugin is not None
         code = one.code(self._trees[one.file], ROOT / one.file, only_assignments=in_values)
         by: str | None = None
         if plugin is not None:
             if tests:
                 by = self._ended(lambda: plugin.judge(one, code, tests), tests)
-            if by == "" or (by is None and (called_at_import or one.at_import)):
+            if by == "" or (by is None and at_import):
                 return False
         else:
             for some in filter(None, (tests[:FIRST], tests[FIRST:])):
@@ -253,7 +253,7 @@ class Score:
         return {UNNOTICED: None, NOT_HERE: ""}.get(ended, self._said.read_text())
 
     def _tests(self, one: Small) -> tuple[list[str], bool]:
-        """The tests to try, in order, and whether the line is run at import too."""
+        """The tests to try, in order, and whether the change is one at import, or of a line that is run then too."""
         lines = self._lines[one.file]
         within = (
             lines.values()
@@ -273,7 +273,7 @@ class Score:
             if left_s < 0:
                 break
             chosen.append(test)
-        return chosen, "" in ran
+        return chosen, at_import
 
 
 def pytest_run(tests: Sequence[str], plugin: object) -> int:

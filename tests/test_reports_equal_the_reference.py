@@ -71,7 +71,7 @@ HISTORIES = st.lists(EVENTS, max_size=14)
 WINDOWS = st.tuples(INSTANTS, INSTANTS | st.just(START + 9 * DAY_MS)).filter(lambda ends: ends[0] < ends[1])
 #: How many times the examples of the gate at night, in files that build upon this one.
 TIMES = scale(1, 25)
-#: At night two thousand histories for each report, of each several questions.
+#: At night one thousand histories for each report, of each several questions.
 EXAMPLES = settings(
     max_examples=scale(40, 1_000), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
