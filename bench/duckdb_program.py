@@ -9,6 +9,7 @@ import sys
 import time
 
 import duckdb
+import memory
 
 LOAD = """
 CREATE TABLE events AS
@@ -22,6 +23,7 @@ SELECT project, make_timestamp(ts * 1000) AS ts, event_name, event_id, anonymous
 
 
 def main(path: str) -> None:
+    memory.keep()
     connection = duckdb.connect(path)
     prepared: dict[str, str] = {}
     for line in sys.stdin:

@@ -144,6 +144,7 @@ def _rows_read(by: ByEngine) -> Iterator[str]:
 def _stored(result: dict[str, Any]) -> str:
     loaded, rivals = result["loaded"], result["rivals"]
     http, busy, others = loaded["http"], loaded["direct"]["p01"], loaded["direct"]["others"]
+    added = loaded["added_up"]
     quiet = others["events"] // (PROJECTS - 1)
     total = busy["events"] + others["events"]
     posted = f"{http['events']:,} in {http['batches']} requests, {http['refused']} told to wait"
@@ -159,6 +160,14 @@ def _stored(result: dict[str, Any]) -> str:
             f"{per_event(others, 'rows_written'):.2f}",
         ),
         ("rows read an event by the fold, busy project", f"{per_event(busy, 'rows_read'):.0f}"),
+        (
+            f"rows written by adding up {added['octets']} times eight days, and for how many events one",
+            f"{added['rows_written']:,}; {result['events'] / max(1, added['rows_written']):,.0f}",
+        ),
+        (
+            "… milliseconds for eight days of a project",
+            f"{added['seconds'] * 1000 / max(1, added['octets']):.0f}",
+        ),
         (f"events a second through POST /v1/batch ({posted})", f"{http['events'] / http['seconds']:,.0f}"),
         ("… CPU for 1,000 events, folded", f"{http['cpu_s'] * 1e6 / http['events']:,.0f} ms"),
         (

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from bench import memory
 from bench.data import DAYS, Generator
 from bench.figures import median
 from bench.ours import Ours, Reply, Say
@@ -142,6 +143,7 @@ def run(options: Options, say: Say) -> dict[str, Any]:
         shutil.rmtree(options.folder, ignore_errors=True)
     options.folder.mkdir(parents=True, exist_ok=True)
     generator = Generator(options.events, loaded["end_day"] if loaded else options.end_day)
+    memory.keep()
     say("starting the Worker …")
     ours = Ours(options.folder / "state", options.node)
     opened: list[Any] = [ours]
@@ -191,11 +193,14 @@ def fill(ours: Ours, generator: Generator, options: Options, say: Say) -> dict[s
     direct = ours.load_directly(generator, options.http_events, say)
     seconds = time.monotonic() - began
     ours.rows(*fold(ours.numbers))  # what still waits: a tool would, SQL alone does not
+    say("adding days up, as the daily cron does …")
+    added_up = ours.add_days_up(generator.end_day)
     return {
         "end_day": generator.end_day,
         "http": http,
         "direct": {name: asdict(one) for name, one in direct.items()},
         "direct_s": seconds,
+        "added_up": added_up,
         "fold": fold_alone(ours),
         "bytes": ours.size_bytes(),
     }

@@ -21,8 +21,8 @@ from storage.sqlite import Sqlite
 
 #: Tables whose key begins with the project.
 BY_PROJECT = frozenset(
-    {"inbox", "events", "visitor_days", "daily", "path_days", "people", "arrivals", "dictionary", "folds", "retention",
-     "erasures", "latest_events"}
+    {"inbox", "events", "visitor_days", "daily", "eight_days", "path_days", "people", "arrivals", "dictionary", "folds",
+     "retention", "erasures", "latest_events"}
 )  # fmt: skip
 #: Where the project is the row's number itself, or the number was read from a row of the project.
 BY_NUMBER = frozenset({"dictionary", "folds", "retention", "latest_events"})
@@ -90,11 +90,13 @@ def scanned(steps: Sequence[Step]) -> Iterator[str]:
 _FEW: Final = re.compile(r"CONSTANT|days|spans?|edges?|recent")
 _WHOLE_DAYS: Final = re.compile(r" USING PRIMARY KEY \(project=\? AND day[>=]\?( AND day<\?)?\)")
 _MANY_ROWS: Final = frozenset({"events", "visitor_days"})
+_ROLLED_UP_DAYS: Final = re.compile(r" USING PRIMARY KEY \(project=\? AND kind=\? AND (day|octet)[<>]\?")
+_ROLL_UPS: Final = frozenset({"daily", "eight_days"})
 
 
 def read_again_and_again(steps: Sequence[Step]) -> Iterator[str]:
-    """Loops over whole days of events inside a loop over rows of events, of visitors, or that the statement itself made:
-    their product."""
+    """Loops over whole days of events inside a loop over rows of events, of visitors, or that the statement made; over
+    all days of a roll-up inside a loop over its days: their product."""
     outer: dict[int, list[Step]] = {}
     for step in steps:
         before = outer.setdefault(step.parent, [])
@@ -104,6 +106,8 @@ def read_again_and_again(steps: Sequence[Step]) -> Iterator[str]:
                 for one in before
                 if one.tables & _MANY_ROWS or (one.loop == "SCAN" and not _FEW.fullmatch(one.name))
             )
+        if step.loop and _ROLLED_UP_DAYS.match(step.how):
+            yield from (f"{step.detail} inside {one.detail}" for one in before if one.tables & _ROLL_UPS)
         before.append(step)
 
 

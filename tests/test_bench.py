@@ -162,6 +162,7 @@ def test_the_worker_is_filled_over_http_and_asked_by_sql_and_by_tool(tmp_path: P
             + loaded["direct"]["others"]["events"]
             == EVENTS
         )
+        assert loaded["added_up"]["octets"] > 100
         answers = measure(
             questions(END_DAY, ours.numbers[0], ours.numbers),
             our_engines(ours, 1),
@@ -221,7 +222,13 @@ def stored(answers: Answers) -> dict[str, Any]:
         "days": 90,
         "runs": 1,
         "rivals": {},
-        "loaded": {"http": http, "direct": direct, "direct_s": 1.0, "bytes": 200 * EVENTS},
+        "loaded": {
+            "http": http,
+            "direct": direct,
+            "direct_s": 1.0,
+            "bytes": 200 * EVENTS,
+            "added_up": {"octets": 200, "seconds": 2.0, "rows_written": 500},
+        },
         "answers": {
             name: {engine: asdict(one) for engine, one in by.items()} for name, by in answers.items()
         },

@@ -124,8 +124,17 @@ class Folded:
             sent = sent[size:]
             if chance.random() < 0.3:
                 await self.store.fold_waiting()
+            if chance.random() < 0.05:
+                await self.add_up(chance)
+        if chance.random() < 0.5:
+            await self.add_up(chance)
         while self.deferred:
             await self.deferred.pop()
+
+    async def add_up(self, chance: random.Random) -> None:
+        """As the cron does it, some day between the first and the last or long after."""
+        today = START // MS_PER_DAY + chance.randrange(2 * self.days)
+        await self.store.add_up_days(1, today - chance.choice([30, 800]), today)
 
     @property
     def rows(self) -> list[reference.Row]:

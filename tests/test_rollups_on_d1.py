@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
 import pytest
@@ -26,11 +27,13 @@ PAGES = [
 ]
 
 
-def payloads(chance: random.Random, count: int, days: int, visitors: int) -> list[dict[str, Any]]:
+def payloads(
+    chance: random.Random, count: int, days: int, visitors: int, begin: int = START
+) -> list[dict[str, Any]]:
     events = []
     for number in range(count):
         url, referrer = chance.choice(PAGES)
-        ts_ms = START + chance.randrange(days * 24) * MS_PER_HOUR + chance.choice([0, 1, MS_PER_HOUR - 1])
+        ts_ms = begin + chance.randrange(days * 24) * MS_PER_HOUR + chance.choice([0, 1, MS_PER_HOUR - 1])
         event = {
             "event": chance.choice(["$pageview", "$pageview", "signup", "purchase"]),
             "event_id": f"e{number}",
@@ -68,9 +71,9 @@ def send(worker: Runtime, key: str, chance: random.Random, events: list[dict[str
         sent = sent[size:]
 
 
-def question(chance: random.Random) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def question(chance: random.Random, begin: int = START) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """A tool, its arguments, and the same for the reference."""
-    start = START + chance.randrange(-2, 40) * MS_PER_DAY + chance.choice([0, 0, MS_PER_HOUR * 7, 1])
+    start = begin + chance.randrange(-2, 40) * MS_PER_DAY + chance.choice([0, 0, MS_PER_HOUR * 7, 1])
     end = start + chance.choice([1, 3, 7, 30, 60]) * MS_PER_DAY + chance.choice([0, 0, MS_PER_HOUR * 5, -1])
     window = {"from_": format_instant(start), "to": format_instant(end)}
     if chance.random() < 0.3:
@@ -100,6 +103,29 @@ def test_answers_from_the_real_d1_equal_the_reference(worker: Runtime) -> None:
         answer = worker.rows(key, tool, **arguments)
         expected = (reference.sources if tool == "top_sources" else reference.stats)(rows, **same)
         assert answer == expected, (tool, arguments)
+
+
+def test_days_that_the_cron_has_added_up_answer_as_the_reference(worker: Runtime) -> None:
+    """Late events between its runs; days so far back that the cron has them, and so near that retention does not."""
+    chance = random.Random(5)
+    begin = int(time.time()) // 86_400 * MS_PER_DAY - 50 * MS_PER_DAY
+    key = worker.account()["projects"][0]["sk"]
+    events = payloads(chance, 400, 50, 12, begin)
+    for part in (events[:200], events[200:300], events[300:]):
+        send(worker, key, chance, part)
+        assert worker.get("/cdn-cgi/local/scheduled").status == 200
+    rows = [row_of(payload) for payload in events]
+    for late in (events[:0], payloads(random.Random(6), 20, 20, 12, begin)):
+        for number, payload in enumerate(late):
+            payload["event_id"] = f"late {number}"
+        if late:
+            worker.track(key, *late)
+        rows += [row_of(payload) for payload in late]
+        for _ in range(COMPARISONS // 2):
+            tool, arguments, same = question(chance, begin)
+            answer = worker.rows(key, tool, **arguments)
+            expected = (reference.sources if tool == "top_sources" else reference.stats)(rows, **same)
+            assert answer == expected, (tool, arguments)
 
 
 #: What each question may read on 30 days of a few values, however many events there are.

@@ -15,9 +15,10 @@ from typing import Final
 from analytics.window import MS_PER_DAY
 from storage.counting import Counted, Counting, keys, of_event, packed, unpacked
 from storage.dictionary import COLUMNS
+from storage.octets import OF_OCTETS, OF_OTHER_DAYS, holds_octet
 from storage.paths import counted_between, of_span
 from storage.sql_parts import Binder, days_of
-from storage.tiers import KIND_COLUMNS, NAME_KIND
+from storage.tiers import KIND_COLUMNS, NAME_KIND, OCTET_DAYS
 
 #: How many tails one arm of the search for a day's tail holds.
 _STRIDE: Final = 8
@@ -27,14 +28,26 @@ def daily_rows(binder: Binder, counting: Counting, kind: int) -> Counted:
     """Tier 1: whole days from the roll-up, where uniques add up; the edge days from their events."""
     columns = KIND_COLUMNS[kind]
     place = {column: f"r.{letter}" for column, letter in zip(columns, "ab", strict=False)}
+    values = packed(counting.columns, lambda column: place[COLUMNS[column]])
+    if columns and counting.interval is None and counting.name is None and holds_octet(counting.whole_days):
+        of_octets = counting.measured(
+            "r.events", _tail(f"r.octet * {OCTET_DAYS} - span.first_day", counting.reach - OCTET_DAYS + 1)
+        )
+        of_days = counting.measured("r.events", _tail("r.day - span.first_day", counting.reach))
+        return _with_edges(
+            binder,
+            counting,
+            f"""SELECT span.project AS project, 0 AS bucket{values}{of_octets}
+    {OF_OCTETS.format(kind=kind)}
+  UNION ALL SELECT span.project, 0{values}{of_days}
+    {OF_OTHER_DAYS.format(kind=kind)}""",
+        )
     start = "span.first_day"
     if counting.interval is not None:
         start = f"max({start}, {counting.first_day('r.day')})"
     measures = counting.measured("r.events", _tail(f"r.day - {start}", counting.reach))
     named = "" if counting.name is None else " AND r.a = span.name"
-    whole = f"""SELECT span.project AS project, {counting.bucket("r.day")} AS bucket{
-        packed(counting.columns, lambda column: place[COLUMNS[column]])
-    }{measures}
+    whole = f"""SELECT span.project AS project, {counting.bucket("r.day")} AS bucket{values}{measures}
     FROM spans AS span CROSS JOIN daily AS r
    WHERE r.project = span.project AND r.kind = {kind} AND r.day BETWEEN span.first_day AND span.last_day{
         named

@@ -38,6 +38,7 @@ from storage.forget import count_subject, look_for, sweep
 from storage.funnel_sparse import answers, select_sparse_funnel
 from storage.guard import check, guard
 from storage.inbox import ORIGINS, accept
+from storage.octets import add_up, to_add_up
 from storage.purge import FIRST_KEY, STAGES, WALKS, Stage, Walk, set_boundaries
 from storage.reports import SqlReports, cost_of
 from storage.subject_export import FIRST_PLACE, before_day, label_whole, select_subject
@@ -209,6 +210,12 @@ class SqlEventStore(SqlReports):
             if not last.rows:
                 return
             after = last.rows[0]["key"]
+
+    async def add_up_days(self, project: int, first_day: int, today: int) -> int:
+        (found,) = await self._database.batch([to_add_up(project, first_day, today)])
+        for row in found.rows:
+            await self._database.batch(add_up(project, row["octet"]))
+        return len(found.rows)
 
     async def events(self, scope: Scope, question: EventsQuestion, after: Place | None = None) -> Answer:
         statements = [

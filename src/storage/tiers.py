@@ -2,6 +2,7 @@
 
 question                                                   table          tier
 totals, series by day and longer, one column, sources      daily          1
+one column and sources over eight whole days and more      eight_days     1
 counts by path                                             path_days      1
 any combination of the columns but event name and path     visitor_days   2
 the newest events, while 128 suffice                       latest_events  3
@@ -16,6 +17,9 @@ from storage.dictionary import KINDS
 
 #: t0 … t91: uniques of any whole days that lie within so many of each other are one sum.
 TAILS: Final = 92
+#: `eight_days` holds so many days in a row, and t0 … t84: what reaches 92 days from the first of eight.
+OCTET_DAYS: Final = 8
+OCTET_TAILS: Final = TAILS - OCTET_DAYS + 1
 #: The gap of a visitor who was not seen before; longer than any tail.
 FOREVER: Final = 999
 

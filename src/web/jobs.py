@@ -59,12 +59,15 @@ async def run_often(house: House, copies: Copies, audit: AuditLog) -> None:
 
 
 async def run_daily(house: House) -> None:
-    """Folds what waits, then removes what is older than the plans keep. One project's failure does not stop the others."""
+    """Folds what waits, removes what is older than the plans keep, adds up days that are over. One project's failure does
+    not stop the others."""
     now_ms = house.now_ms()
     await house.events.fold_waiting()
-    kept = await house.events.set_retention(day_of(now_ms), _KEEPS)
+    today = day_of(now_ms)
+    kept = await house.events.set_retention(today, _KEEPS)
     for project, first_day in kept.items():
         await _try(house, "purge_failed", house.events.purge(project, first_day, now_ms))
+        await _try(house, "adding_up_failed", house.events.add_up_days(project, first_day, today))
 
 
 async def look_after_erasures(house: House, erasures: Erasures, *, daily: bool) -> None:
