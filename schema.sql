@@ -236,10 +236,6 @@ CREATE TRIGGER IF NOT EXISTS daily_rows_change AFTER UPDATE ON daily
 BEGIN
   DELETE FROM eight_days WHERE project = new.project AND kind = 0 AND octet = new.day / 8;
 END;
-CREATE TRIGGER IF NOT EXISTS daily_rows_go AFTER DELETE ON daily
-BEGIN
-  DELETE FROM eight_days WHERE project = old.project AND kind = 0 AND octet = old.day / 8;
-END;
 
 -- Tier 1 for paths, which are too many to carry uniques. One row: one path of one site on sixteen days; `span` is day / 16,
 -- and e<k> how many events it had on day 16 * span + k. 0 = events without.

@@ -18,10 +18,12 @@ from storage.dictionary import KINDS
 from storage.event_store import SqlEventStore
 from storage.inbox import KEPT_PLACES
 from storage.paths import SPAN_DAYS
-from storage.tiers import TAILS
+from storage.tiers import OCTET_DAYS, OCTET_TAILS, TAILS
 from tests.house import InProcess, Service
 from tests.test_rollups import Folded, compare_once
 
+#: A day on which every octet of these events is over.
+LONG_AFTER = 30_000
 PEOPLE = ["ann@example.org", "bob@example.org"]
 
 
@@ -45,8 +47,10 @@ def people_at(chance: random.Random) -> Any:
 def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
     """The tables with texts in place of their ids: what must not depend on how the events came to be there.
 
-    Of the tails, those that a window beginning at `first_day` or later can ask for.
+    Of the tails, those that a window beginning at `first_day` or later can ask for. Days that are not added up are, first.
     """
+    while asyncio.run(store.store.add_up_days(1, first_day, LONG_AFTER)):
+        pass
     rows = store.db.connection.execute("SELECT id, kind, value FROM dictionary").fetchall()
     text = {id_: (kind, value) for id_, kind, value in rows} | {0: None, None: None}
 
@@ -57,8 +61,12 @@ def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
         )
 
     tails = ", ".join(f"CASE WHEN day - {first_day} >= {k} THEN t{k} END" for k in range(TAILS))
+    wide = ", ".join(
+        f"CASE WHEN octet * {OCTET_DAYS} - {first_day} >= {k} THEN t{k} END" for k in range(OCTET_TAILS)
+    )
     counts = ", ".join(f"e{k}" for k in range(SPAN_DAYS))
     return {
+        "eight_days": table(f"SELECT a, b, kind, octet, events, {wide} FROM eight_days", range(2)),
         "daily": table(f"SELECT a, b, kind, day, events, {tails} FROM daily", range(2)),
         "path_days": table(f"SELECT path, site, span, {counts} FROM path_days", range(2)),
         "visitor_days": table(

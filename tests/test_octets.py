@@ -198,6 +198,8 @@ def test_a_forgotten_person_is_in_no_octet(house: InProcess) -> None:
     assert add_up(house) == 3
     assert house.post("/v1/forget", {"user_id": "ann"}, keys["sk"]).json["deleted"] == 2
     assert complete(house) == octets(2)
+    left = house.db.connection.execute("SELECT DISTINCT octet FROM eight_days").fetchall()
+    assert [row["octet"] for row in left] == octets(2), "no sum that counts her stays"
     assert [row["uniques"] for row in sources(house, keys, 0, 24)[0]] == [2]
     add_up(house)
     assert [row["uniques"] for row in sources(house, keys, 0, 24)[0]] == [2]

@@ -2,8 +2,9 @@
 
 An octet is eight UTC days, day / 8. Its row of `eight_days` is what its rows of `daily` add up to: the events, and as t<k>
 the visitors of those days who had not been seen with the value in the k days before the first of them. The cron adds
-octets up when few events still come for them. An octet counts while its row of the totals is there; three triggers of
-schema.sql take that row away with whatever changes in `daily`. So nothing else that writes has to know of this table.
+octets up when few events still come for them. An octet counts while its row of the totals is there; two triggers of
+schema.sql take that row away with whatever comes or changes in `daily`. A row of `daily` goes only when it counts nothing
+any more, and so has changed, or when it is older than retention, from where no window begins.
 docs/decisions/0027-eight-days.md.
 """
 
@@ -63,6 +64,16 @@ def to_add_up(project: int, first_day: int, today: int) -> Statement:
 def add_up(project: int, octet: int) -> Sequence[Statement]:
     """The statements that put an octet in its rows, for one batch."""
     return [Statement(_DELETE, (project, octet)), Statement(_ADD_UP, (project, octet))]
+
+
+def delete_rest(projects: str, first_day: str) -> str:
+    """The statement that deletes what is left, from some day on, of octets that do not count any more."""
+    return f"""
+DELETE FROM eight_days
+ WHERE project IN {projects} AND kind IN ({_KINDS}) AND octet >= {first_day} / {OCTET_DAYS}
+   AND NOT EXISTS (SELECT 1 FROM eight_days AS octet_total
+                    WHERE octet_total.project = eight_days.project AND octet_total.kind = {TOTAL_KIND}
+                      AND octet_total.octet = eight_days.octet)"""
 
 
 def holds_octet(days: range) -> bool:

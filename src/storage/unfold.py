@@ -21,6 +21,7 @@ from storage.dictionary import COLUMNS, KINDS
 from storage.fold import FRESH_COLUMNS, change_visitor_days
 from storage.guard import MAY_WRITE
 from storage.latest import forget
+from storage.octets import delete_rest
 from storage.paths import change_paths, delete_empty, of_span
 from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
 
@@ -62,6 +63,8 @@ DELETE FROM visitor_days
 _EMPTY_DAILY: Final = f"""
 DELETE FROM daily
  WHERE project IN {_PROJECT} AND kind IN ({", ".join(map(str, KIND_COLUMNS))}) AND day IN {_DAYS} AND events = 0"""
+#: Sums of days that the events' days or later ones were part of: no number that counts them stays.
+_EMPTY_OCTETS: Final = delete_rest(_PROJECT, f"(SELECT min({_DAY}) FROM {_KEYS})")
 _EMPTY_PATHS: Final = delete_empty(
     f"project IN {_PROJECT} AND span IN (SELECT DISTINCT {of_span(f'({_DAY})')} FROM {_KEYS})"
 )
@@ -117,6 +120,7 @@ _UNFOLD: Final = (
     _EMPTY_VISITOR_DAYS,
     change_daily(_FRESH, "-"),
     _EMPTY_DAILY,
+    _EMPTY_OCTETS,
     change_paths(_FRESH, "-"),
     _EMPTY_PATHS,
     _ARRIVALS,
