@@ -122,7 +122,7 @@ MUTATIONS = [
     Mutation(
         "sites that only a forgotten person brought stay",
         "storage/unfold.py",
-        "OR NOT EXISTS (SELECT 1 FROM path_days AS r WHERE r.project = t.project AND r.site = t.id))",
+        "OR NOT EXISTS (SELECT 1 FROM path_counts AS r WHERE r.project = t.project AND r.site = t.id))",
         "OR false)",
         "tests/test_forget.py",
     ),

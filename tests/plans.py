@@ -21,7 +21,7 @@ from storage.sqlite import Sqlite
 
 #: Tables whose key begins with the project.
 BY_PROJECT = frozenset(
-    {"inbox", "events", "visitor_days", "daily", "eight_days", "path_days", "people", "arrivals", "dictionary", "folds",
+    {"inbox", "events", "visitor_days", "daily", "eight_days", "path_counts", "people", "arrivals", "dictionary", "folds",
      "retention", "erasures", "latest_events"}
 )  # fmt: skip
 #: Where the project is the row's number itself, or the number was read from a row of the project.

@@ -17,7 +17,7 @@ from storage.database import Database, Result, Statement
 from storage.dictionary import KINDS
 from storage.event_store import SqlEventStore
 from storage.inbox import KEPT_PLACES
-from storage.paths import SPAN_DAYS
+from storage.paths import PATHS
 from storage.tiers import OCTET_DAYS, OCTET_TAILS, TAILS
 from tests.house import InProcess, Service
 from tests.test_rollups import Folded, compare_once
@@ -64,11 +64,19 @@ def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
     wide = ", ".join(
         f"CASE WHEN octet * {OCTET_DAYS} - {first_day} >= {k} THEN t{k} END" for k in range(OCTET_TAILS)
     )
-    counts = ", ".join(f"e{k}" for k in range(SPAN_DAYS))
+    of_days = [
+        f"CASE place.value {' '.join(f'WHEN {p} THEN e{p * OCTET_DAYS + day}' for p in range(PATHS))} END"
+        for day in range(OCTET_DAYS)
+    ]
+    of_path, of_any_day = ", ".join(of_days), " + ".join(of_days)
     return {
         "eight_days": table(f"SELECT a, b, kind, octet, events, {wide} FROM eight_days", range(2)),
         "daily": table(f"SELECT a, b, kind, day, events, {tails} FROM daily", range(2)),
-        "path_days": table(f"SELECT path, site, span, {counts} FROM path_days", range(2)),
+        "path_counts": table(
+            f"SELECT paths * {PATHS} + place.value, site, octet, {of_path} FROM path_counts"
+            f" CROSS JOIN json_each('{list(range(PATHS))}') AS place WHERE {of_any_day} > 0",
+            range(2),
+        ),
         "visitor_days": table(
             "SELECT source, medium, campaign, country, device_type, browser, os, visitor, day, events"
             " FROM visitor_days",

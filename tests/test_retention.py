@@ -110,7 +110,7 @@ def test_a_day_whose_last_event_is_forgotten_during_a_purge_leaves_nothing(
     (left,) = house.db.connection.execute("SELECT user_id FROM events").fetchall()
     assert house.post("/v1/forget", {"user_id": left[0]}, keys["sk"]).json["deleted"] == 1
     asyncio.run(purge(SqlEventStore(house.db, house.deferred.append), first_day))
-    for table in ("events", "visitor_days", "daily", "path_days", "people"):
+    for table in ("events", "visitor_days", "daily", "path_counts", "people"):
         assert house.db.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == 0, table
 
 

@@ -16,7 +16,7 @@ from analytics.window import MS_PER_DAY
 from storage.counting import Counted, Counting, keys, of_event, packed, unpacked
 from storage.dictionary import COLUMNS
 from storage.octets import OF_OCTETS, OF_OTHER_DAYS, holds_octet
-from storage.paths import counted_between, of_span
+from storage.paths import counted_between
 from storage.sql_parts import Binder, days_of
 from storage.tiers import KIND_COLUMNS, NAME_KIND, OCTET_DAYS
 
@@ -60,14 +60,7 @@ def path_rows(binder: Binder, counting: Counting) -> Counted:
     pieces, parts = "(SELECT *, 0 AS bucket FROM spans)", []
     if counting.interval is not None:
         pieces, parts = "pieces", [days_of(binder, counting.window), _pieces(counting)]
-    of_days = counted_between("r", "piece.first_day", "piece.last_day")
-    whole = f"""SELECT project, bucket, key0, events
-    FROM (SELECT piece.project AS project, piece.bucket AS bucket, r.path AS key0, {of_days} AS events
-            FROM {pieces} AS piece CROSS JOIN path_days AS r
-           WHERE r.project = piece.project
-             AND r.span BETWEEN {of_span("piece.first_day")} AND {of_span("piece.last_day")} LIMIT -1)
-   WHERE events > 0"""
-    found = _with_edges(binder, counting, whole)
+    found = _with_edges(binder, counting, counted_between(pieces))
     return replace(found, parts=(*found.parts, *parts))
 
 

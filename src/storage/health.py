@@ -11,7 +11,7 @@ from storage.database import Database, Statement
 #: Every table of schema.sql.
 TABLES: Final = (
     "accounts", "projects", "api_keys", "kv_pending", "dictionary", "inbox", "folds", "retention", "events", "visitor_days",
-    "daily", "eight_days", "path_days", "people", "arrivals", "audit_entries", "audit_seals", "erasures",
+    "daily", "eight_days", "path_counts", "people", "arrivals", "audit_entries", "audit_seals", "erasures",
     "replays_asked", "latest_events",
 )  # fmt: skip
 #: Fails to be prepared when a table is missing, and reads nothing.

@@ -15,7 +15,7 @@ from typing import Final
 
 from storage.database import Statement
 from storage.inbox import RESEND_WINDOW_MS
-from storage.paths import FIND_OLD, delete_empty, empty_old
+from storage.paths import FIND_OLD, delete_empty, empty_old, paths_of
 from storage.tiers import KIND_COLUMNS, OCTET_DAYS, TOTAL_KIND
 from storage.unfold import DELETE_EMPTY_DAYS, FORGET_LATEST, KEY, delete_unused_texts
 
@@ -77,9 +77,9 @@ _EVENTS: Final = Stage(
 _PATHS: Final = Stage(
     FIND_OLD,
     (
-        empty_old(f"{_PROJECT} AND (span, path, site) IN ({_keys(0, 1, 2)})"),
-        delete_empty(f"{_PROJECT} AND (span, path, site) IN ({_keys(0, 1, 2)})"),
-        delete_unused_texts(f"{_keys(1)} UNION {_keys(2)}"),
+        empty_old(f"{_PROJECT} AND (octet, paths, site) IN ({_keys(0, 1, 2)})"),
+        delete_empty(f"{_PROJECT} AND (octet, paths, site) IN ({_keys(0, 1, 2)})"),
+        delete_unused_texts(f"{paths_of('json_each(?2) AS one', 'one.value ->> 1')} UNION {_keys(2)}"),
     ),
 )
 

@@ -3,7 +3,7 @@
 question                                                   table          tier
 totals, series by day and longer, one column, sources      daily          1
 one column and sources over eight whole days and more      eight_days     1
-counts by path                                             path_days      1
+counts by path                                             path_counts    1
 any combination of the columns but event name and path     visitor_days   2
 the newest events, while 128 suffice                       latest_events  3
 hours, event lists, funnels, properties, everything else   events         3

@@ -22,8 +22,8 @@ from storage.fold import FRESH_COLUMNS, change_visitor_days
 from storage.guard import MAY_WRITE
 from storage.latest import forget
 from storage.octets import delete_rest
-from storage.paths import change_paths, delete_empty, of_span
-from storage.tiers import KIND_COLUMNS, NAME_KIND, TOTAL_KIND
+from storage.paths import change_paths, counts, delete_empty
+from storage.tiers import KIND_COLUMNS, NAME_KIND, OCTET_DAYS, TOTAL_KIND
 
 #: The key of an event `e`, as JSON text: its hashes need all their 63 bits on the way through D1.
 KEY: Final = "json_array(e.day, e.name, e.visitor, e.ts, e.event)"
@@ -66,7 +66,7 @@ DELETE FROM daily
 #: Sums of days that the events' days or later ones were part of: no number that counts them stays.
 _EMPTY_OCTETS: Final = delete_rest(_PROJECT, f"(SELECT min({_DAY}) FROM {_KEYS})")
 _EMPTY_PATHS: Final = delete_empty(
-    f"project IN {_PROJECT} AND span IN (SELECT DISTINCT {of_span(f'({_DAY})')} FROM {_KEYS})"
+    f"project IN {_PROJECT} AND octet IN (SELECT DISTINCT ({_DAY}) / {OCTET_DAYS} FROM {_KEYS})"
 )
 
 # 4. An arrival goes with the event it let in; the same event_id at another time is another event.
@@ -85,9 +85,9 @@ def delete_unused_texts(ids: str) -> str:
 DELETE FROM dictionary AS t
  WHERE t.id IN ({ids}) AND t.project IN {_PROJECT} AND t.kind <> {KINDS["rule"]}
    AND NOT EXISTS (SELECT 1 FROM {days.format("daily")} AND r.day = d.day AND r.kind = t.kind AND r.a = t.id)
-   AND NOT EXISTS (SELECT 1 FROM {days.format("path_days")} AND r.span = {of_span("d.day")} AND r.path = t.id)
+   AND NOT EXISTS (SELECT 1 FROM {days.format("path_counts")} AND r.octet = d.day / {OCTET_DAYS} AND {counts("t.id", "r")})
    AND (t.kind <> {KINDS["site"]}
-        OR NOT EXISTS (SELECT 1 FROM path_days AS r WHERE r.project = t.project AND r.site = t.id))"""
+        OR NOT EXISTS (SELECT 1 FROM path_counts AS r WHERE r.project = t.project AND r.site = t.id))"""
 
 
 # 5. Texts that only the events that go had used.
