@@ -29,30 +29,33 @@ def daily_rows(binder: Binder, counting: Counting, kind: int) -> Counted:
     columns = KIND_COLUMNS[kind]
     place = {column: f"r.{letter}" for column, letter in zip(columns, "ab", strict=False)}
     values = packed(counting.columns, lambda column: place[COLUMNS[column]])
-    if columns and counting.interval is None and counting.name is None and holds_octet(counting.whole_days):
-        of_octets = counting.measured(
-            "r.events", _tail(f"r.octet * {OCTET_DAYS} - span.first_day", counting.reach - OCTET_DAYS + 1)
-        )
-        of_days = counting.measured("r.events", _tail("r.day - span.first_day", counting.reach))
-        return _with_edges(
-            binder,
-            counting,
-            f"""SELECT span.project AS project, 0 AS bucket{values}{of_octets}
-    {OF_OCTETS.format(kind=kind)}
-  UNION ALL SELECT span.project, 0{values}{of_days}
-    {OF_OTHER_DAYS.format(kind=kind)}""",
-        )
+    in_eights = columns and counting.interval is None and counting.name is None
+    rows = _octet_rows if in_eights and holds_octet(counting.whole_days) else _day_rows
+    return _with_edges(binder, counting, rows(counting, kind, values))
+
+
+def _day_rows(counting: Counting, kind: int, values: str) -> str:
+    """Day by day."""
     start = "span.first_day"
     if counting.interval is not None:
         start = f"max({start}, {counting.first_day('r.day')})"
     measures = counting.measured("r.events", _tail(f"r.day - {start}", counting.reach))
     named = "" if counting.name is None else " AND r.a = span.name"
-    whole = f"""SELECT span.project AS project, {counting.bucket("r.day")} AS bucket{values}{measures}
+    return f"""SELECT span.project AS project, {counting.bucket("r.day")} AS bucket{values}{measures}
     FROM spans AS span CROSS JOIN daily AS r
-   WHERE r.project = span.project AND r.kind = {kind} AND r.day BETWEEN span.first_day AND span.last_day{
-        named
-    }"""
-    return _with_edges(binder, counting, whole)
+   WHERE r.project = span.project AND r.kind = {kind} AND r.day BETWEEN span.first_day AND span.last_day{named}"""
+
+
+def _octet_rows(counting: Counting, kind: int, values: str) -> str:
+    """Eight days at once where they are added up, and the others day by day. The first tail of an octet is that of its first
+    day."""
+    first = f"r.octet * {OCTET_DAYS} - span.first_day"
+    of_octets = counting.measured("r.events", _tail(first, counting.reach - OCTET_DAYS + 1))
+    of_days = counting.measured("r.events", _tail("r.day - span.first_day", counting.reach))
+    return f"""SELECT span.project AS project, 0 AS bucket{values}{of_octets}
+    {OF_OCTETS.format(kind=kind)}
+  UNION ALL SELECT span.project, 0{values}{of_days}
+    {OF_OTHER_DAYS.format(kind=kind)}"""
 
 
 def path_rows(binder: Binder, counting: Counting) -> Counted:
