@@ -18,7 +18,6 @@ DAY_S = 86_400
 FILE, PORT, STATEMENT = sys.argv[1:]
 QUERY = json.loads(STATEMENT)
 DATABASE = sqlite3.connect(f"file:{FILE}?mode=ro", uri=True, check_same_thread=False)
-DATABASE.row_factory = sqlite3.Row
 
 
 class Source(BaseModel):
@@ -46,16 +45,10 @@ async def top_sources(
         "last": _day(to) - 1,
         "limit": limit + 1,
     }
-    found = DATABASE.execute(QUERY["sql"], [values[name] for name in QUERY["parameters"]]).fetchmany(limit)
+    (found,) = DATABASE.execute(QUERY["sql"], [values[name] for name in QUERY["parameters"]]).fetchone()
     return [
-        Source(
-            source=row["source"],
-            medium=row["medium"],
-            events=row["events"],
-            uniques=row["uniques"],
-            paid_share=row["paid"] / row["events"],
-        )
-        for row in found
+        Source(source=source, medium=medium, events=events, uniques=uniques, paid_share=paid / events)
+        for source, medium, events, uniques, paid in json.loads(found)[:limit]
     ]
 
 

@@ -21,6 +21,7 @@ from analytics.scope import Project, Scope
 from bench.data import BATCH_EVENTS, COUNTRY_CODES, PROJECTS, Batch, Generator, agent_of, batch_of, slug
 from bench.data import Event as Generated
 from bench.programs import ROOT, JsonLines, cpu_ms
+from storage.bundle import rows_of
 from storage.database import Database, Result, Statement
 from storage.event_store import SqlEventStore
 
@@ -89,7 +90,7 @@ class Ours:
         answer = self.host.ask({**_message([statement]), "repeat": repeat})
         (result,) = answer["results"]
         return Reply(
-            result["rows"],
+            rows_of(statement, result["rows"]),
             answer["ms"] / repeat,
             (cpu_ms(self.pid) - used) / repeat,
             result["meta"]["rows_read"],
@@ -104,7 +105,7 @@ class Ours:
             self._sqlite.row_factory = sqlite3.Row
         parameters = [float(one) if isinstance(one, int) else one for one in statement.parameters]
         used, began = time.thread_time(), time.perf_counter()
-        rows = [dict(row) for row in self._sqlite.execute(statement.sql, parameters)]
+        rows = rows_of(statement, [dict(row) for row in self._sqlite.execute(statement.sql, parameters)])
         return Reply(rows, (time.perf_counter() - began) * 1000, (time.thread_time() - used) * 1000)
 
     def tool(self, name: str, arguments: dict[str, Any], path: str = "/mcp") -> Reply:
@@ -230,8 +231,11 @@ class HostDatabase:
     async def batch(self, statements: Sequence[Statement]) -> list[Result]:
         answer = await self._link.ask(_message(statements, "batch"))
         results = [
-            Result(one["rows"], *(one["meta"][key] for key in ("changes", "rows_read", "rows_written")))
-            for one in answer["results"]
+            Result(
+                rows_of(statement, one["rows"]),
+                *(one["meta"][key] for key in ("changes", "rows_read", "rows_written")),
+            )
+            for statement, one in zip(statements, answer["results"], strict=True)
         ]
         self._written.rows_read += sum(one.rows_read for one in results)
         self._written.rows_written += sum(one.rows_written for one in results)

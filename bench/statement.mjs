@@ -5,5 +5,6 @@ export async function topSources(env, project, { from, to, limit }) {
   const { sql, parameters } = JSON.parse(env.STATEMENT);
   const values = { projects: JSON.stringify([project]), first: Date.parse(from) / DAY_MS, last: Date.parse(to) / DAY_MS - 1, limit: limit + 1 };
   const { results } = await env.DB.prepare(sql).bind(...parameters.map((name) => values[name])).all();
-  return results.slice(0, limit).map(({ source, medium, events, uniques, paid }) => ({ source, medium, events, uniques, paid_share: paid / events }));
+  const rows = JSON.parse(results[0].bundle).slice(0, limit);
+  return rows.map(([source, medium, events, uniques, paid]) => ({ source, medium, events, uniques, paid_share: paid / events }));
 }

@@ -28,9 +28,16 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK carries no typ
         }
         statement = _ENV.DB.prepare(template["sql"]).bind(*(values[name] for name in template["parameters"]))
         (found,) = json.loads(js.JSON.stringify(await _ENV.DB.batch(to_js([statement]))))
-        rows = found["results"][:limit]
-        for row in rows:
-            row["paid_share"] = row.pop("paid") / row["events"]
+        rows = [
+            {
+                "source": source,
+                "medium": medium,
+                "events": events,
+                "uniques": uniques,
+                "paid_share": paid / events,
+            }
+            for source, medium, events, uniques, paid in json.loads(found["results"][0]["bundle"])[:limit]
+        ]
         return js.Response.new(json.dumps({"result": {"content": [{"text": json.dumps(rows)}]}}))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from storage.bundle import rows_of
 from storage.database import Result, Statement
 
 
@@ -17,13 +18,14 @@ class D1:
         self._send = send
 
     async def batch(self, statements: Sequence[Statement]) -> list[Result]:
-        return [_result(result) for result in from_json(await self._send(statements))]
+        answer = from_json(await self._send(statements))
+        return [_result(*one) for one in zip(statements, answer, strict=True)]
 
 
-def _result(result: dict[str, Any]) -> Result:
+def _result(statement: Statement, result: dict[str, Any]) -> Result:
     meta = result["meta"]
     return Result(
-        rows=result["results"],
+        rows=rows_of(statement, result["results"]),
         changes=meta.get("changes") or 0,
         rows_read=meta.get("rows_read") or 0,
         rows_written=meta.get("rows_written") or 0,

@@ -12,10 +12,11 @@ Parameter = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement and the values of its `?1 ?2 …`."""
+    """One SQL statement and the values of its `?1 ?2 …`. `columns` are those of rows that it gives as text (bundle.py)."""
 
     sql: str
     parameters: tuple[Parameter, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from analytics.questions import EventsQuestion
 from analytics.store import Place, Row
 from analytics.window import Window, format_instant
 from storage.addresses import referrer_of, url_of
+from storage.bundle import row_bundle
 from storage.database import Statement
 from storage.dictionary import COLUMNS, KINDS
 from storage.ids import key_of, text_of
@@ -24,14 +25,7 @@ WITH latest AS MATERIALIZED (
 rest AS MATERIALIZED (
   SELECT ?1 AS project
    WHERE (SELECT count(*) FROM latest) < {limit} AND coalesce({since} > {start}, true))
-SELECT newest.ts, name.value AS event_name,
-       {anonymous_id} AS anonymous_id, newest.user_id AS user_id,
-       source.value AS source, medium.value AS medium, campaign.value AS campaign,
-       substr(rule.value, 1, instr(rule.value, ':') - 1) AS source_confidence,
-       {referrer} AS referrer, {url} AS url, path.value AS path,
-       country.value AS country, device_type.value AS device_type, coalesce(newest.properties, '{{}}') AS properties,
-       CAST(newest.event AS TEXT) AS at_event, newest.name AS at_name, CAST(newest.visitor AS TEXT) AS at_visitor,
-       newest.origin AS at_origin
+SELECT {bundle} AS bundle
   FROM (SELECT * FROM latest WHERE NOT EXISTS (SELECT 1 FROM rest)
          UNION ALL
         SELECT * FROM (SELECT e.* FROM events AS e WHERE e.project = (SELECT project FROM rest){conditions}
@@ -46,6 +40,28 @@ SELECT newest.ts, name.value AS event_name,
   LEFT JOIN dictionary AS country ON country.id = newest.country
   LEFT JOIN dictionary AS device_type ON device_type.id = newest.device_type
  {newest_first_again}"""
+
+#: The columns of a row, and what they are.
+_COLUMNS: Final = {
+    "ts": "newest.ts",
+    "event_name": "name.value",
+    "anonymous_id": text_of("newest.visitor", "newest.anonymous_id"),
+    "user_id": "newest.user_id",
+    "source": "source.value",
+    "medium": "medium.value",
+    "campaign": "campaign.value",
+    "source_confidence": "substr(rule.value, 1, instr(rule.value, ':') - 1)",
+    "referrer": referrer_of("newest"),
+    "url": url_of("newest", "site.value", "path.value"),
+    "path": "path.value",
+    "country": "country.value",
+    "device_type": "device_type.value",
+    "properties": "coalesce(newest.properties, '{}')",
+    "at_event": "newest.event",
+    "at_name": "newest.name",
+    "at_visitor": "newest.visitor",
+    "at_origin": "newest.origin",
+}
 
 #: The key gives the days in order; only the events of the days that are needed get sorted. No two events are equal.
 _NEWEST_FIRST: Final = (
@@ -97,20 +113,19 @@ def select_events(project: int, question: EventsQuestion, rest: Beyond | None = 
     if question.user_id is not None:
         conditions.append(f"e.user_id = {binder.bind(question.user_id)}")
     where = "".join(f"\n   AND {condition}" for condition in conditions)
-    return binder.statement(_newest(where, binder.bind(question.limit + 1), binder.bind(question.from_)))
+    sql = _newest(where, binder.bind(question.limit + 1), binder.bind(question.from_))
+    return replace(binder.statement(sql), columns=tuple(_COLUMNS))
 
 
 def select_recent(project: int, limit: int) -> Statement:
     """The newest events of one project, whatever their age."""
-    return Statement(_newest("", "?2", "0"), (project, limit))
+    return Statement(_newest("", "?2", "0"), (project, limit), tuple(_COLUMNS))
 
 
 def _newest(conditions: str, limit: str, start: str) -> str:
     first, again = _NEWEST_FIRST.format("e"), _NEWEST_FIRST.format("newest")
     return _LABELLED.format(
-        anonymous_id=text_of("newest.visitor", "newest.anonymous_id"),
-        referrer=referrer_of("newest"),
-        url=url_of("newest", "site.value", "path.value"),
+        bundle=row_bundle(_COLUMNS.values()),
         conditions=conditions,
         newest_first=first,
         limit=limit,

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
+from storage.bundle import rows_of
 from storage.database import Parameter, Result, Statement
 
 #: Source: workers-platform.md §3.2; workerd refuses what exceeds them.
@@ -49,7 +50,7 @@ class Sqlite:
         cursor = self.connection.execute(statement.sql, [_bound(value) for value in statement.parameters])
         rows = [{name: _read(row[name]) for name in row.keys()} for row in cursor.fetchall()]  # noqa: SIM118  iterating a Row gives its values
         changes = self.connection.total_changes - before
-        return Result(rows=rows, changes=changes, rows_read=0, rows_written=changes)
+        return Result(rows=rows_of(statement, rows), changes=changes, rows_read=0, rows_written=changes)
 
 
 def _bound(value: Parameter) -> Any:
