@@ -1,6 +1,6 @@
 """Rows handed over as JSON text. D1 takes longer to hand over a value than SQLite to count it: 64 rows of five values cost
-0.3 ms, as one text 0.1 (docs/performance.md). So what answers most questions bundles its rows: all of an answer in one
-text, or each row in its own where one text might exceed what D1 lets a value be (2 MB).
+0.3 ms, as one text 0.1 (docs/performance.md). So what is asked most bundles its rows: all of an answer in one text, or, if
+they are long, each in its own. One value may have 2 MB.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pydantic_core import from_json
 
 from storage.database import Statement
 
-#: So many rows of short texts are far below that.
-_WHOLE: Final = 201
+#: So many rows of texts that are cut at 128 characters are far below that.
+MOST_ROWS: Final = 200
 
 
-def bundled(statement: Statement, columns: Sequence[str], most_rows: int) -> Statement:
-    """The same statement with its rows as text. `columns` are all of its columns; none is a REAL, which JSON would show as
-    1.0 where D1 shows 1. It must order its rows itself, and limit them, so that SQLite keeps them in order."""
-    bundle = f"json_group_array({_listed(columns)})" if most_rows <= _WHOLE else row_bundle(columns)
+def bundled(statement: Statement, columns: Sequence[str]) -> Statement:
+    """The same statement with its rows as one text. `columns` are all of its columns; none is a REAL, which JSON shows as
+    1.0 where D1 shows 1. Its rows are at most some MOST_ROWS; because it limits them, SQLite keeps them in order."""
+    bundle = f"json_group_array({_listed(columns)})"
     return replace(statement, sql=f"SELECT {bundle} AS bundle FROM ({statement.sql})", columns=tuple(columns))
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from analytics.questions import MAX_ROWS, ComparisonQuestion, SourcesQuestion, StatsQuestion
+from analytics.questions import ComparisonQuestion, SourcesQuestion, StatsQuestion
 from analytics.store import Tier
 from analytics.window import Window
-from storage.bundle import bundled
+from storage.bundle import MOST_ROWS, bundled
 from storage.counting import Counted, Counting, keys, texts, unpacked, with_clause
 from storage.counting_rows import daily_rows, event_rows, path_rows, visitor_day_rows
 from storage.database import Statement
@@ -26,7 +26,7 @@ _CUBE: Final = frozenset({"source", "medium", "campaign", "country", "device_typ
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A statement with its rows as text (bundle.py), and the tier that answers it."""
+    """A statement and the tier that answers it."""
 
     statement: Statement
     tier: Tier
@@ -55,8 +55,9 @@ def plan_stats(numbers: Sequence[int], question: StatsQuestion, by_project: bool
         "value",
     ]
     # A path can be much longer than any other text.
-    most_rows = (MAX_ROWS if "path" in columns else question.limit) + 1
-    return Planned(bundled(statement, columns, most_rows), found.tier)
+    if question.limit <= MOST_ROWS and "path" not in columns:
+        statement = bundled(statement, columns)
+    return Planned(statement, found.tier)
 
 
 def labelled(
@@ -116,7 +117,7 @@ def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
     }
  ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}"""
     shown_as = [*(["project_id"] if several else []), *texts_of, "events", "uniques", "paid"]
-    return Planned(bundled(binder.statement(sql), shown_as, question.limit + 1), found.tier)
+    return Planned(bundled(binder.statement(sql), shown_as), found.tier)
 
 
 #: A project has few media: those are looked up together instead of once for each row; of more than these, the rest singly.
