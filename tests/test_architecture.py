@@ -34,6 +34,7 @@ PLATFORM = {
 #: Who else may parse JSON: what we wrote ourselves into KV and D1. Bodies go through analytics.intake.parse_json.
 READS_CHECKED_JSON = {
     "analytics/intake.py",
+    "storage/bundle.py",
     "storage/d1.py",
     "storage/inbox.py",
     "storage/key_store.py",
