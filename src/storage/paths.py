@@ -46,7 +46,7 @@ def delete_empty(rows: str) -> str:
 
 
 def counts(path: str, row: str) -> str:
-    """Whether a row counts a path; those of other octets of paths are 0 there."""
+    """Whether a row of `path_counts` counts a path, both as SQL."""
     arms = " ".join(
         f"WHEN {place} THEN {' + '.join(f'{row}.{one}' for one in _of_path(place))}" for place in _PLACES
     )
