@@ -35,6 +35,8 @@ Canonical = list[tuple[Any, ...]]
 _ASKED_AT_MS: Final = 15 * 3_600_000 + 20 * 60_000
 _CONVERSION_DAYS: Final = 7
 _LATEST: Final = 50
+#: All rows there are: of columns with few values, as most questions are asked, and of the others.
+_FEW_ROWS: Final = 200
 _ALL_ROWS: Final = 1_000
 
 
@@ -187,7 +189,8 @@ def _stats(
     rolled_up: str | None = None,
     interval: str | None = None,
 ) -> Question:
-    arguments: dict[str, Any] = {**_texts(window), "metric": metric, "limit": _ALL_ROWS}
+    limit = _FEW_ROWS if columns in ((), ("country",), ("event_name",)) else _ALL_ROWS
+    arguments: dict[str, Any] = {**_texts(window), "metric": metric, "limit": limit}
     arguments |= {"group_by": list(columns)} if columns else {}
     arguments |= {"interval": interval} if interval else {}
     asked = _asked(StatsQuestion, arguments)
