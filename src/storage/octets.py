@@ -1,4 +1,4 @@
-"""Tier 1 again, eight days in one row: of a month, a third of the rows, and of a quarter less than a fifth.
+"""Tier 1 again, eight days in one row: of thirty days mostly a third of the rows, of ninety about a fifth.
 
 An octet is eight UTC days, day / 8. Its row of `eight_days` is what its rows of `daily` add up to: the events, and as t<k>
 the visitors of those days who had not been seen with the value in the k days before the first of them. The cron adds
