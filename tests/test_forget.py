@@ -22,8 +22,6 @@ from storage.tiers import OCTET_DAYS, OCTET_TAILS, TAILS
 from tests.house import InProcess, Service
 from tests.test_rollups import Folded, compare_once
 
-#: A day on which every octet of these events is over.
-LONG_AFTER = 30_000
 PEOPLE = ["ann@example.org", "bob@example.org"]
 
 
@@ -49,8 +47,7 @@ def contents(store: Folded, first_day: int = 0) -> dict[str, Any]:
 
     Of the tails, those that a window beginning at `first_day` or later can ask for. Days that are not added up are, first.
     """
-    while asyncio.run(store.store.add_up_days(1, first_day, LONG_AFTER)):
-        pass
+    store.add_all_up(first_day)
     rows = store.db.connection.execute("SELECT id, kind, value FROM dictionary").fetchall()
     text = {id_: (kind, value) for id_, kind, value in rows} | {0: None, None: None}
 
@@ -314,13 +311,16 @@ def test_texts_of_a_resend_are_found_among_a_thousand_others(house: InProcess, p
         {"event": "view", "anonymous_id": f"a{n}", "url": f"https://site.example{path.format(n)}"}
         for n in range(1_000)
     ]
-    if USER in path:  # an older text that holds the id and is used
+
+    def others() -> None:
         house.track(keys["sk"], *pages)
         house.fold()
-    resent_with_the_id(house, keys["sk"])
-    if USER not in path:
-        house.track(keys["sk"], *pages)
-        house.fold()
+
+    def resend() -> None:
+        resent_with_the_id(house, keys["sk"])
+
+    for step in (others, resend) if USER in path else (resend, others):  # with the id: older, and used
+        step()
     assert f"/users/{USER}" in house.everything_stored()
     assert house.post("/v1/forget", {"user_id": USER}, keys["sk"]).json["deleted"] == 0
     assert f"/users/{USER}" not in house.everything_stored()

@@ -76,8 +76,7 @@ def test_the_rows_of_an_octet_are_what_its_events_say(seed: int) -> None:
     chance = random.Random(seed)
     folded = Folded(chance, 150)
     asyncio.run(folded.store.fold_waiting())
-    while asyncio.run(folded.store.add_up_days(1, FIRST, LONG_AFTER)):
-        pass
+    folded.add_all_up()
     octets = complete(folded)
     days = {event.ts_ms // MS_PER_DAY for event in folded.events}
     assert octets == sorted({day // OCTET_DAYS for day in days if day // OCTET_DAYS * OCTET_DAYS >= FIRST})

@@ -136,6 +136,11 @@ class Folded:
         today = START // MS_PER_DAY + chance.randrange(2 * self.days)
         await self.store.add_up_days(1, today - chance.choice([30, 800]), today)
 
+    def add_all_up(self, first_day: int = START // MS_PER_DAY) -> None:
+        """The same until nothing is left, long after the last day."""
+        while asyncio.run(self.store.add_up_days(1, first_day, START // MS_PER_DAY + 1_000)):
+            pass
+
     @property
     def rows(self) -> list[reference.Row]:
         return [row_of(event, self.scope.projects[0].id) for event in self.events]

@@ -5,8 +5,7 @@ they are long, each in its own. One value may have 2 MB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -17,11 +16,13 @@ from storage.database import Statement
 MOST_ROWS: Final = 200
 
 
-def bundled(statement: Statement, columns: Sequence[str]) -> Statement:
+def bundled(statement: Statement, columns: Iterable[str]) -> Statement:
     """The same statement with its rows as one text. `columns` are all of its columns; none is a REAL, which JSON shows as
     1.0 where D1 shows 1. Its rows are at most some MOST_ROWS; because it limits them, SQLite keeps them in order."""
     bundle = f"json_group_array({_listed(columns)})"
-    return replace(statement, sql=f"SELECT {bundle} AS bundle FROM ({statement.sql})", columns=tuple(columns))
+    return Statement(
+        f"SELECT {bundle} AS bundle FROM ({statement.sql})", statement.parameters, tuple(columns)
+    )
 
 
 def row_bundle(values: Iterable[str]) -> str:

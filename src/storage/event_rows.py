@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from analytics.questions import EventsQuestion
@@ -114,7 +114,7 @@ def select_events(project: int, question: EventsQuestion, rest: Beyond | None = 
         conditions.append(f"e.user_id = {binder.bind(question.user_id)}")
     where = "".join(f"\n   AND {condition}" for condition in conditions)
     sql = _newest(where, binder.bind(question.limit + 1), binder.bind(question.from_))
-    return replace(binder.statement(sql), columns=tuple(_COLUMNS))
+    return binder.statement(sql, _COLUMNS)
 
 
 def select_recent(project: int, limit: int) -> Statement:

@@ -47,17 +47,7 @@ def plan_stats(numbers: Sequence[int], question: StatsQuestion, by_project: bool
     )
     found = counted(binder, counting)
     measures = {"value": f"coalesce(sum({question.metric if uniques else 'events'}), 0)"}
-    statement = labelled(binder, question, by_project, found, measures)
-    columns = [
-        *(["bucket"] if question.interval else []),
-        *(["project_id"] if by_project else []),
-        *question.dimensions,
-        "value",
-    ]
-    # A path can be much longer than any other text.
-    if question.limit <= MOST_ROWS and "path" not in columns:
-        statement = bundled(statement, columns)
-    return Planned(statement, found.tier)
+    return Planned(labelled(binder, question, by_project, found, measures), found.tier)
 
 
 def labelled(
@@ -68,17 +58,23 @@ def labelled(
     apart = (["bucket"] if question.interval else []) + (["project"] if by_project else []) + keys(columns)
     summed = ", ".join([*apart, *(f"{sql} AS {name}" for name, sql in measures.items())])
     grouped = f"GROUP BY {', '.join(apart)}" if apart else ""
-    head = (["s.bucket"] if question.interval else []) + (["project.id AS project_id"] if by_project else [])
-    shown = [
-        *head,
-        *(f"{column}.value AS {column}" for column in columns),
-        *(f"s.{name}" for name in measures),
-    ]
+    shown: dict[str, str] = {
+        **({"bucket": "s.bucket"} if question.interval else {}),
+        **({"project_id": "project.id"} if by_project else {}),
+        **{column: f"{column}.value" for column in columns},
+        **{name: f"s.{name}" for name in measures},
+    }
     order = (["s.bucket"] if question.interval else []) + [f"s.{next(iter(measures))} DESC"]
     order += (["project.id"] if by_project else []) + [f"{column}.value" for column in columns]
-    return binder.statement(f"""{with_clause(*found.parts)}SELECT {", ".join(shown)}
+    statement = binder.statement(f"""{with_clause(*found.parts)}SELECT {_listed(shown)}
   FROM (SELECT {summed} FROM ({found.rows}) {grouped}) AS s{texts(columns, "s")}{_PROJECT if by_project else ""}
  ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}""")
+    # A path can be much longer than any other text.
+    return bundled(statement, shown) if question.limit <= MOST_ROWS and "path" not in columns else statement
+
+
+def _listed(shown: Mapping[str, str]) -> str:
+    return ", ".join(f"{sql} AS {name}" for name, sql in shown.items())
 
 
 _PROJECT: Final = "\n  LEFT JOIN projects AS project ON project.number = s.project"
@@ -105,19 +101,15 @@ def plan_sources(numbers: Sequence[int], question: SourcesQuestion) -> Planned:
         paid = f"CASE WHEN {medium} IN (SELECT id FROM paid) THEN s.events ELSE 0 END"
     several = len(numbers) > 1
     apart = [*(["project"] if several else []), *keys(columns)]
-    shown = [
-        *(["project.id AS project_id"] if several else []),
-        *(f"{sql} AS {one}" for one, sql in texts_of.items()),
-    ]
-    order = ["s.events DESC", *(["project.id"] if several else []), *texts_of.values()]
-    sql = f"""{with_clause(*found.parts, media, paid_medium)}SELECT {", ".join(shown)},
-       s.events, s.uniques, {paid} AS paid
+    names = ({"project_id": "project.id"} if several else {}) | texts_of
+    shown = names | {"events": "s.events", "uniques": "s.uniques", "paid": paid}
+    order = ["s.events DESC", *names.values()]
+    sql = f"""{with_clause(*found.parts, media, paid_medium)}SELECT {_listed(shown)}
   FROM (SELECT {", ".join(apart)}, {sums} FROM ({rows}) GROUP BY {", ".join(apart)}) AS s{labels}{
         _PROJECT if several else ""
     }
  ORDER BY {", ".join(order)} LIMIT {binder.bind(question.limit + 1)}"""
-    shown_as = [*(["project_id"] if several else []), *texts_of, "events", "uniques", "paid"]
-    return Planned(bundled(binder.statement(sql), shown_as), found.tier)
+    return Planned(bundled(binder.statement(sql), shown), found.tier)
 
 
 #: A project has few media: those are looked up together instead of once for each row; of more than these, the rest singly.

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from storage.database import Statement
-from storage.tiers import KIND_COLUMNS, OCTET_DAYS, OCTET_TAILS, TOTAL_KIND
+from storage.tiers import ALL_KINDS, OCTET_DAYS, OCTET_TAILS, TOTAL_KIND
 
 #: How long after an octet's last day most of what is late has come.
 GRACE_DAYS: Final = 2
 #: How many octets of a project one run adds up, the latest first.
 AT_ONCE: Final = 16
 
-_KINDS: Final = ", ".join(map(str, KIND_COLUMNS))
 _DAYS: Final = range(OCTET_DAYS)
 
 #: Whether the octet of the day of `day_total`, a row of `daily`, is added up.
@@ -37,7 +36,7 @@ SELECT DISTINCT day_total.day / {OCTET_DAYS} AS octet FROM daily AS day_total
    AND day_total.day >= ?2 AND day_total.day < ?3 AND NOT {_IS_ADDED_UP}
  ORDER BY octet DESC LIMIT {AT_ONCE}"""
 
-_DELETE: Final = f"DELETE FROM eight_days WHERE project = ?1 AND kind IN ({_KINDS}) AND octet = ?2"
+_DELETE: Final = f"DELETE FROM eight_days WHERE project = ?1 AND kind IN ({ALL_KINDS}) AND octet = ?2"
 
 
 def _tail(k: int) -> str:
@@ -51,14 +50,14 @@ _ADD_UP: Final = f"""
 INSERT INTO eight_days (project, kind, octet, a, b, events, {", ".join(f"t{k}" for k in range(OCTET_TAILS))})
 SELECT project, kind, day / {OCTET_DAYS}, a, b, sum(events), {", ".join(map(_tail, range(OCTET_TAILS)))}
   FROM daily
- WHERE project = ?1 AND kind IN ({_KINDS}) AND day BETWEEN ?2 * {OCTET_DAYS} AND ?2 * {OCTET_DAYS} + {OCTET_DAYS - 1}
+ WHERE project = ?1 AND kind IN ({ALL_KINDS}) AND day BETWEEN ?2 * {OCTET_DAYS} AND ?2 * {OCTET_DAYS} + {OCTET_DAYS - 1}
  GROUP BY kind, day / {OCTET_DAYS}, a, b"""
 
 
 def to_add_up(project: int, first_day: int, today: int) -> Statement:
     """The `octet`s to add up: those that retention has left whole and that are over for some days."""
-    first, stop = -(-first_day // OCTET_DAYS), (today - GRACE_DAYS + 1) // OCTET_DAYS
-    return Statement(_TO_ADD_UP, (project, first * OCTET_DAYS, stop * OCTET_DAYS))
+    octets = _octets_in(range(first_day, today - GRACE_DAYS + 1))
+    return Statement(_TO_ADD_UP, (project, octets.start * OCTET_DAYS, octets.stop * OCTET_DAYS))
 
 
 def add_up(project: int, octet: int) -> Sequence[Statement]:
@@ -70,7 +69,7 @@ def delete_rest(projects: str, first_day: str) -> str:
     """The statement that deletes what is left, from some day on, of octets that do not count any more."""
     return f"""
 DELETE FROM eight_days
- WHERE project IN {projects} AND kind IN ({_KINDS}) AND octet >= {first_day} / {OCTET_DAYS}
+ WHERE project IN {projects} AND kind IN ({ALL_KINDS}) AND octet >= {first_day} / {OCTET_DAYS}
    AND NOT EXISTS (SELECT 1 FROM eight_days AS octet_total
                     WHERE octet_total.project = eight_days.project AND octet_total.kind = {TOTAL_KIND}
                       AND octet_total.octet = eight_days.octet)"""
@@ -78,12 +77,19 @@ DELETE FROM eight_days
 
 def holds_octet(days: range) -> bool:
     """Whether an octet lies within some days."""
-    return -(-days.start // OCTET_DAYS) < days.stop // OCTET_DAYS
+    return len(_octets_in(days)) > 0
 
 
-_WITHIN: Final = (
-    f"BETWEEN (span.first_day + {OCTET_DAYS - 1}) / {OCTET_DAYS} AND (span.last_day + 1) / {OCTET_DAYS} - 1"
-)
+def _octets_in(days: range) -> range:
+    return range(-(-days.start // OCTET_DAYS), days.stop // OCTET_DAYS)
+
+
+def octets_of(days: str) -> str:
+    """The same in SQL, to put after an octet: BETWEEN, for the days from `first_day` to `last_day` of some row."""
+    return f"BETWEEN ({days}.first_day + {OCTET_DAYS - 1}) / {OCTET_DAYS} AND ({days}.last_day + 1) / {OCTET_DAYS} - 1"
+
+
+_WITHIN: Final = octets_of("span")
 
 # The plus keeps SQLite 3.40 from carrying the range of days over to `r`, which would read all of it for each of its days.
 #: FROM and WHERE: the rows `r` of the kind `kind` of all octets that are added up and lie within the days of a `span`.

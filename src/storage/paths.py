@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from storage.octets import octets_of
 from storage.tiers import OCTET_DAYS
 
 #: The paths of one row: `paths` is path / 8, `octet` day / 8, and e<8p + d> counts path 8 * paths + p on day 8 * octet + d.
@@ -85,9 +86,6 @@ def paths_of(rows: str, paths: str) -> str:
 
 _EACH_PLACE: Final = f"json_each('{list(_PLACES)}') AS place"
 
-_FROM: Final = f"(piece.first_day + {OCTET_DAYS - 1}) / {OCTET_DAYS}"
-_TO: Final = f"(piece.last_day + 1) / {OCTET_DAYS} - 1"
-
 
 def counted_between(pieces: str) -> str:
     """The rows `project, bucket, key0, events` of the paths on the days of each of `pieces (project, bucket, first_day,
@@ -102,6 +100,7 @@ def counted_between(pieces: str) -> str:
         f"edge.value * {OCTET_DAYS} + {day} BETWEEN piece.first_day AND piece.last_day AS d{day}"
         for day in _DAYS
     )
+    within = octets_of("piece")
     first, last = f"piece.first_day / {OCTET_DAYS}", f"piece.last_day / {OCTET_DAYS}"
     summed = ", ".join(f"sum(p{place}) AS p{place}" for place in _PLACES)
     arms = " ".join(f"WHEN {place} THEN p{place}" for place in _PLACES)
@@ -109,12 +108,12 @@ def counted_between(pieces: str) -> str:
     FROM (SELECT project, bucket, paths, {summed}
             FROM (SELECT piece.project AS project, piece.bucket AS bucket, r.paths AS paths, {whole}
                     FROM {pieces} AS piece CROSS JOIN path_counts AS r
-                   WHERE r.project = piece.project AND r.octet BETWEEN {_FROM} AND {_TO}
+                   WHERE r.project = piece.project AND r.octet {within}
                   UNION ALL
                   SELECT edge.project, edge.bucket, r.paths, {partly}
                     FROM (SELECT piece.project AS project, piece.bucket AS bucket, edge.value AS octet, {days}
                             FROM {pieces} AS piece CROSS JOIN json_each(json_array({first}, {last})) AS edge
-                           WHERE edge.value NOT BETWEEN {_FROM} AND {_TO} AND (edge.key = 0 OR {first} < {last})
+                           WHERE edge.value NOT {within} AND (edge.key = 0 OR {first} < {last})
                            LIMIT -1) AS edge
                          CROSS JOIN path_counts AS r
                    WHERE r.project = edge.project AND r.octet = edge.octet LIMIT -1)

@@ -16,7 +16,7 @@ from typing import Final
 from storage.database import Statement
 from storage.inbox import RESEND_WINDOW_MS
 from storage.paths import FIND_OLD, delete_empty, empty_old, paths_of
-from storage.tiers import KIND_COLUMNS, OCTET_DAYS, TOTAL_KIND
+from storage.tiers import ALL_KINDS, KIND_COLUMNS, OCTET_DAYS, TOTAL_KIND
 from storage.unfold import DELETE_EMPTY_DAYS, FORGET_LATEST, KEY, delete_unused_texts
 
 #: How many rows one round deletes, and how many one looks at where most of them stay.
@@ -101,7 +101,7 @@ SELECT json_array(kind, day, a, b) AS key FROM daily
 _OCTETS: Final = Stage(
     f"""
 SELECT json_array(kind, octet, a, b) AS key FROM eight_days
- WHERE project = ?1 AND kind IN ({", ".join(map(str, KIND_COLUMNS))})
+ WHERE project = ?1 AND kind IN ({ALL_KINDS})
    AND octet < (CAST(?2 AS INTEGER) + {OCTET_DAYS - 1}) / {OCTET_DAYS} LIMIT ?3""",
     (f"DELETE FROM eight_days WHERE {_PROJECT} AND (kind, octet, a, b) IN ({_keys(0, 1, 2, 3)})",),
 )

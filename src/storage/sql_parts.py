@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from analytics.filters import Filter
@@ -27,8 +27,8 @@ class Binder:
             self._values.append(value)
         return f"?{place}"
 
-    def statement(self, sql: str) -> Statement:
-        return Statement(sql, tuple(self._values))
+    def statement(self, sql: str, columns: Iterable[str] = ()) -> Statement:
+        return Statement(sql, tuple(self._values), tuple(columns))
 
 
 #: Every UTC day of a window, so that a name can be sought inside each day of the events' key.

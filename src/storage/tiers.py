@@ -40,3 +40,5 @@ KIND_COLUMNS: Final[dict[int, tuple[str, ...]]] = {
     KINDS["os"]: ("os",),
     SOURCE_MEDIUM_KIND: ("source", "medium"),
 }
+#: All of them, as SQL lists them.
+ALL_KINDS: Final = ", ".join(map(str, KIND_COLUMNS))

@@ -23,7 +23,7 @@ from storage.guard import MAY_WRITE
 from storage.latest import forget
 from storage.octets import delete_rest
 from storage.paths import change_paths, counts, delete_empty
-from storage.tiers import KIND_COLUMNS, NAME_KIND, OCTET_DAYS, TOTAL_KIND
+from storage.tiers import ALL_KINDS, NAME_KIND, OCTET_DAYS, TOTAL_KIND
 
 #: The key of an event `e`, as JSON text: its hashes need all their 63 bits on the way through D1.
 KEY: Final = "json_array(e.day, e.name, e.visitor, e.ts, e.event)"
@@ -62,7 +62,7 @@ DELETE FROM visitor_days
  WHERE project IN {_PROJECT} AND (visitor, day) IN (SELECT {_VISITOR}, {_DAY} FROM {_KEYS}) AND events = 0"""
 _EMPTY_DAILY: Final = f"""
 DELETE FROM daily
- WHERE project IN {_PROJECT} AND kind IN ({", ".join(map(str, KIND_COLUMNS))}) AND day IN {_DAYS} AND events = 0"""
+ WHERE project IN {_PROJECT} AND kind IN ({ALL_KINDS}) AND day IN {_DAYS} AND events = 0"""
 #: Sums of days that the events' days or later ones were part of: no number that counts them stays.
 _EMPTY_OCTETS: Final = delete_rest(_PROJECT, f"(SELECT min({_DAY}) FROM {_KEYS})")
 _EMPTY_PATHS: Final = delete_empty(
